@@ -1,0 +1,1 @@
+"""Pure functions from a DataFrame to an Altair chart."""

@@ -1,0 +1,1 @@
+"""The SQL engine, its sessions and its migrations."""

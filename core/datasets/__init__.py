@@ -1,0 +1,1 @@
+"""Labelled and unlabelled image sets, opened safely and read lazily."""

@@ -1,0 +1,1 @@
+"""The TensorFlow side: build, import, compress, train and convert models. Only workers import it."""

@@ -1,0 +1,63 @@
+"""The one family of errors: each says what happened and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+
+class SecateurError(Exception):
+    """An error that a person can act on.
+
+    Parameters
+    ----------
+    message
+        An English template, marked for translation with ``core.locales.N_``. It names what happened and
+        what to do, with ``{placeholders}`` for the parameters.
+    parameters
+        Values for the placeholders.
+    """
+
+    def __init__(self, message: str, **parameters: object) -> None:
+        super().__init__(message, parameters)
+        self.message = message
+        self.parameters = parameters
+
+    def render(self, translate: Callable[[str], str]) -> str:
+        """Return the sentence in the language of ``translate``."""
+        return translate(self.message).format(**self.parameters)
+
+    def __str__(self) -> str:
+        return self.message.format(**self.parameters)
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return _rebuild, (type(self), self.message, self.parameters)
+
+
+def _rebuild(cls: type[SecateurError], message: str, parameters: dict[str, object]) -> SecateurError:
+    error = cls.__new__(cls)
+    SecateurError.__init__(error, message, **parameters)
+    return error
+
+
+class InputError(SecateurError):
+    """What a person gave (a photo, a recipe, an address, a form) cannot be used."""
+
+
+class NotFoundError(SecateurError):
+    """There is nothing of that name for this person; someone else's looks exactly the same."""
+
+
+class AccessError(SecateurError):
+    """The session has ended, or the role does not allow it."""
+
+
+class BusyError(SecateurError):
+    """A resource is taken or a limit is reached for now; the same request may work later."""
+
+
+class StorageError(SecateurError):
+    """The disk, the database or the object store refused."""
+
+
+class PromiseError(SecateurError):
+    """A compression step did not do to the artifact what it promised."""

@@ -1,0 +1,1 @@
+"""LiteRT: from prepared pixels to ranked classes, in milliseconds."""

@@ -1,0 +1,1 @@
+"""Carrying work to worker processes: queue, progress, cancel, recovery."""

@@ -1,0 +1,1 @@
+"""Honest numbers: size, latency, memory, accuracy and the statistics that compare them."""

@@ -1,0 +1,1 @@
+"""The model library: cards, labels, weights, and the .tflite files that serve them."""

@@ -1,0 +1,1 @@
+"""Pieces that pages share: signing in, session state, language, errors."""
