@@ -15,7 +15,7 @@ WORKDIR /opt/secateur
 COPY requirements.txt ./
 RUN pip install -r requirements.txt
 
-USER secateur
+USER 10001
 COPY --chown=secateur:secateur . .
 RUN python -m core prepare
 
