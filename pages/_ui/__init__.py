@@ -1,1 +1,1 @@
-"""Pieces that pages share: signing in, session state, language, errors."""
+"""Shared pieces of pages: the guard, services, session state, language, errors, layout, web routes."""

@@ -1,0 +1,100 @@
+"""The services of the process, built on first use and shared by all sessions and routes.
+
+They outlive script runs and serve the web routes too, so they are plain process-wide objects rather than
+Streamlit's cached resources. Imports are lazy: the sign-in page needs no model.
+"""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from core.accounts import Accounts
+    from core.settings import Settings
+    from core.zoo import Library
+
+T = TypeVar("T")
+
+_lock = threading.RLock()
+_built: dict[str, Any] = {}
+_COLLECT_SECONDS = 30.0
+
+
+def once(build: Callable[[], T]) -> Callable[[], T]:
+    """Let ``build`` run once per process, also when many sessions ask at the same time."""
+    name = build.__name__
+
+    def service() -> T:
+        if name not in _built:
+            with _lock:
+                if name not in _built:
+                    _built[name] = build()
+        return _built[name]
+
+    service.__name__, service.__doc__ = name, build.__doc__
+    return service
+
+
+def forget() -> None:
+    """Drop every service, so that the next use reads the settings anew (for tests)."""
+    from core.settings import settings as read
+
+    with _lock:
+        _built.clear()
+        read.cache_clear()
+
+
+def settings() -> Settings:
+    """Return the installation's settings."""
+    from core.settings import settings as read
+
+    return read()
+
+
+@once
+def engine() -> Engine:
+    """Return the database, migrated."""
+    from core.database import connect, migrate
+
+    database = connect(settings().database_url)
+    migrate(database)
+    return database
+
+
+@once
+def accounts() -> Accounts:
+    """Return the accounts of this installation."""
+    from core.accounts import Accounts
+
+    return Accounts(engine(), settings())
+
+
+@once
+def library() -> Library:
+    """Return the model library."""
+    from core.zoo import Library
+
+    return Library(settings())
+
+
+@once
+def collector() -> threading.Thread:
+    """Start the thread that collects garbage now and then.
+
+    ``runner.postScriptGC`` is off, because a full collection after every run of every session is what
+    limits how many people fit.
+    """
+    stop = threading.Event()
+
+    def collect() -> None:
+        while not stop.wait(_COLLECT_SECONDS):
+            gc.collect()
+
+    thread = threading.Thread(target=collect, name="collector", daemon=True)
+    thread.start()
+    return thread

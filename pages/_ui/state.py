@@ -1,0 +1,50 @@
+"""What one browser session remembers, typed; pages never spell a session-state key of their own."""
+
+from __future__ import annotations
+
+from typing import Generic, TypeVar, overload
+
+import streamlit as st
+
+T = TypeVar("T")
+
+
+class Entry(Generic[T]):
+    """An attribute kept in ``st.session_state`` under ``secateur.<attribute>``."""
+
+    def __init__(self, default: T) -> None:
+        self.default = default
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.key = f"secateur.{name}"
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Entry[T]: ...
+    @overload
+    def __get__(self, instance: State, owner: type) -> T: ...
+    def __get__(self, instance: State | None, owner: type) -> T | Entry[T]:
+        """Return the value, or the default while none was set."""
+        if instance is None:
+            return self
+        return st.session_state.get(self.key, self.default)
+
+    def __set__(self, instance: State, value: T) -> None:
+        st.session_state[self.key] = value
+
+
+class State:
+    """The session's entries; defaults are immutable, so sessions never share one."""
+
+    language: Entry[str | None] = Entry(None)
+    """What the person chose in the sidebar, over the browser's and the account's."""
+    token: Entry[str | None] = Entry(None)
+    """The session token where no cookie route runs; elsewhere only the browser's cookie holds it."""
+    page: Entry[str] = Entry("")
+    """The path of the page that is being shown."""
+    notice: Entry[str | None] = Entry(None)
+    """One sentence to show once on the next page, already translated."""
+    secret: Entry[str | None] = Entry(None)
+    """A link to show once, such as an invitation."""
+
+
+state = State()
