@@ -1,0 +1,46 @@
+"""What a file is by its first bytes, so that a refusal can name the format it was given."""
+
+from __future__ import annotations
+
+import re
+
+_SIGNATURES: tuple[tuple[bytes, str], ...] = (
+    (b"%PDF", "PDF"),
+    (b"%!PS", "EPS"),
+    (b"\xc5\xd0\xd3\xc6", "EPS"),
+    (b"II*\0", "TIFF"),
+    (b"MM\0*", "TIFF"),
+    (b"II+\0", "TIFF"),
+    (b"MM\0+", "TIFF"),
+    (b"8BPS", "PSD"),
+    (b"8BPB", "PSD"),
+    (b"PK\x03\x04", "ZIP"),
+    (b"\0\0\x01\0", "ICO"),
+    (b"\0\0\x02\0", "ICO"),
+    (b"\0\0\0\x0cjP  ", "JPEG 2000"),
+    (b"\xff\x4f\xff\x51", "JPEG 2000"),
+    (b"\0\0\0\x0cJXL ", "JPEG XL"),
+    (b"\xff\x0a", "JPEG XL"),
+    (b"SIMPLE  =", "FITS"),
+    (b"qoif", "QOI"),
+    (b"DDS ", "DDS"),
+    (b"icns", "ICNS"),
+    (b"gimp xcf", "XCF"),
+    (b"\x1a\x45\xdf\xa3", "Matroska"),
+)
+_BRANDS = {b"avif": "AVIF", b"avis": "AVIF", b"heic": "HEIC", b"heix": "HEIC", b"hevc": "HEIC",
+           b"mif1": "HEIC", b"msf1": "HEIC"}
+_MARKUP = re.compile(rb"\s*(?:<\?xml|<!--|<!doctype|<svg|<html|<head|<body|<script)", re.I)
+
+
+def foreign_format(data: bytes) -> str | None:
+    """Return the name of a known format that is not read here, or None for any other."""
+    head = data[:1024].removeprefix(b"\xef\xbb\xbf")
+    for signature, name in _SIGNATURES:
+        if head.startswith(signature):
+            return name
+    if head[4:8] == b"ftyp":
+        return _BRANDS.get(head[8:12], "MP4")
+    if _MARKUP.match(head):
+        return "SVG" if b"<svg" in data[:4096].lower() else "HTML"
+    return None
