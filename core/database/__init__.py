@@ -1,1 +1,10 @@
-"""The SQL engine, its sessions and its migrations."""
+"""The SQL engine, its sessions and its migrations. Tables themselves live in the rooms that own them."""
+
+from core.database.columns import Base, UTCDateTime, now
+from core.database.engine import connect
+from core.database.migrate import downgrade, migrate
+from core.database.transactions import reading, serialise, transaction
+
+__all__ = [
+    "Base", "UTCDateTime", "connect", "downgrade", "migrate", "now", "reading", "serialise", "transaction",
+]

@@ -1,0 +1,96 @@
+"""Transactions, and what their failures mean to a person."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.orm import Session
+
+from core.errors import BusyError, SecateurError, StorageError
+from core.locales import N_
+
+_SQLITE_BUSY = {5, 6}  # SQLITE_BUSY, SQLITE_LOCKED
+_POSTGRES_BUSY = {
+    "55P03",  # lock_not_available
+    "40001",  # serialization_failure
+    "40P01",  # deadlock_detected
+    "53300",  # too_many_connections
+}
+
+
+@contextmanager
+def transaction(engine: Engine, *, patience: float | None = None) -> Iterator[Session]:
+    """Open a session that may write; it commits at the end of the block, or rolls back on any error.
+
+    Parameters
+    ----------
+    engine
+        From :func:`core.database.connect`.
+    patience
+        Seconds to wait for another transaction's lock; 15 unless said.
+
+    Raises
+    ------
+    BusyError
+        If the lock or a free connection did not come in time.
+    StorageError
+        If the database is gone, full, read-only or damaged.
+    sqlalchemy.exc.IntegrityError
+        If a constraint is broken. Only the room that owns the table knows what that means, so it must
+        catch this itself.
+    """
+    options: dict[str, object] = {} if patience is None else {"patience": patience}
+    yield from _session(engine, options)
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Session]:
+    """Open a session for reading only: on SQLite it takes no write lock and never waits for a writer.
+
+    Raises the same errors as :func:`transaction`. Nothing is committed.
+    """
+    yield from _session(engine, {"reading": True})
+
+
+def _session(engine: Engine, options: dict[str, object]) -> Iterator[Session]:
+    try:
+        with Session(engine.execution_options(**options), expire_on_commit=False) as session:
+            yield session
+            if options.get("reading"):
+                session.rollback()
+            else:
+                session.commit()
+    except IntegrityError:
+        raise
+    except (DBAPIError, PoolTimeoutError) as error:
+        raise translated(error) from error
+
+
+def translated(error: DBAPIError | PoolTimeoutError) -> SecateurError:
+    """Return the project's own error for one of a database driver's."""
+    if isinstance(error, PoolTimeoutError) or _is_busy(error.orig):
+        return BusyError(N_("The database is busy. Nothing was changed; try again in a moment."))
+    return StorageError(N_("The database does not answer or cannot be written. Nothing was changed; try "
+                           "again later, and tell the administrator if it goes on."))
+
+
+def _is_busy(cause: BaseException | None) -> bool:
+    code = getattr(cause, "sqlite_errorcode", None)
+    if isinstance(code, int):
+        return code & 0xFF in _SQLITE_BUSY
+    return getattr(cause, "sqlstate", None) in _POSTGRES_BUSY
+
+
+def serialise(session: Session, name: str) -> None:
+    """Let only one transaction at a time pass this point under ``name``, until it ends.
+
+    PostgreSQL takes an advisory lock. On SQLite a transaction that writes is already alone.
+    """
+    if session.get_bind().dialect.name == "postgresql":
+        key = int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big", signed=True)
+        session.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": key})
