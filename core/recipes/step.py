@@ -78,6 +78,10 @@ class Step(BaseModel):
         """Return what makes this step impossible on one model."""
         return []
 
+    def trains(self) -> bool:
+        """Return whether the step trains, and so needs recovery images beside the calibration images."""
+        return False
+
     def word_values(self) -> dict[str, object]:
         """Return the values for the placeholders of ``words``; each field by default."""
         return dict(self)

@@ -37,6 +37,10 @@ class Distill(Step):
         32, title=N_("Batch size"), help=N_("Images per training step."), unit=N_("images"), ge=1, le=1024,
         step=1, advanced=True)
 
+    def trains(self) -> bool:
+        """Always."""
+        return True
+
     def word_values(self) -> dict[str, object]:
         """Return the fields, minutes without needless decimals."""
         return {**dict(self), "minutes": f"{self.minutes:g}"}

@@ -68,6 +68,10 @@ class Magnitude(Step):
         help=N_("Train on the labels when the data has them. Without, the original model's answers are the "
                 "targets."))
 
+    def trains(self) -> bool:
+        """Return whether fine-tuning follows."""
+        return self.epochs > 0
+
     def problems(self) -> list[Problem]:
         """Return the contradictions of 2:4 with another sparsity or allocation."""
         if self.granularity != "2:4":
