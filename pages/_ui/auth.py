@@ -47,3 +47,18 @@ def guard(role: str | None = None) -> Principal:
     from pages._ui.sign_in import sign_in_here
 
     return sign_in_here(role)
+
+
+def address() -> str:
+    """Return the network address to count failed attempts by; loopback where Streamlit names none."""
+    return st.context.ip_address or "127.0.0.1"
+
+
+def user_agent() -> str:
+    """Return what the browser calls itself, at most 200 characters."""
+    return str(st.context.headers.get("User-Agent", ""))[:200]
+
+
+def browser_is_secure() -> bool:
+    """Return whether the browser shows this page over https."""
+    return str(st.context.url or "").startswith("https://")

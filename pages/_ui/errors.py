@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import streamlit as st
 
 from core.errors import SecateurError
-from core.locales import N_, translator
+from core.locales import N_
 from pages._ui.i18n import translate
 from pages._ui.text import plain
 
@@ -39,11 +39,7 @@ def report(error: Exception) -> bool:
         return True
     number = secrets.token_hex(4)
     logger.error("unexpected error %s", number, exc_info=error)
-    try:
-        template = translate()(UNEXPECTED)
-    except Exception:  # the language may hang on the very database that failed
-        template = translator("en")(UNEXPECTED)
-    st.error(template.format(number=number), icon=":material/error:")
+    st.error(translate()(UNEXPECTED).format(number=number), icon=":material/error:")
     return True
 
 

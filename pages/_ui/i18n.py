@@ -11,15 +11,10 @@ from pages._ui.state import state
 
 
 def language() -> str:
-    """Return the language code of this session, ``"en"`` or ``"fr"``."""
-    chosen = state.language
-    if chosen in LANGUAGES:
-        return chosen
-    from pages._ui.auth import current
-
-    principal = current()
-    if principal is not None and principal.language in LANGUAGES:
-        return principal.language
+    """Return the language code of this session, ``"en"`` or ``"fr"``; asks no service."""
+    for choice in (state.language, state.account_language):
+        if choice in LANGUAGES:
+            return choice
     return browser_language()
 
 

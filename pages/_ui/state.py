@@ -37,6 +37,8 @@ class State:
 
     language: Entry[str | None] = Entry(None)
     """What the person chose in the sidebar, over the browser's and the account's."""
+    account_language: Entry[str | None] = Entry(None)
+    """The language of the account that is signed in, as of this run."""
     token: Entry[str | None] = Entry(None)
     """The session token where no cookie route runs; elsewhere only the browser's cookie holds it."""
     page: Entry[str] = Entry("")

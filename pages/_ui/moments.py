@@ -1,0 +1,25 @@
+"""Write moments as people of the session's language and time zone do."""
+
+from __future__ import annotations
+
+from datetime import datetime, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import streamlit as st
+from babel.dates import format_datetime
+
+from pages._ui.i18n import language
+
+
+def moment(when: datetime | None) -> str:
+    """Return an aware moment as a short date and time, or a dash for none."""
+    if when is None:
+        return "–"
+    return format_datetime(when.astimezone(_zone()), "medium", locale=language())
+
+
+def _zone() -> tzinfo:
+    try:
+        return ZoneInfo(str(st.context.timezone or "UTC"))
+    except (ZoneInfoNotFoundError, ValueError):
+        return ZoneInfo("UTC")

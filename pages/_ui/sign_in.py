@@ -1,0 +1,44 @@
+"""The sign-in form, in place of a page that needs it; the page comes back by itself."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import streamlit as st
+
+from core.errors import SecateurError
+from pages._ui import errors, i18n, server, services
+from pages._ui.auth import current
+from pages._ui.gate import Gate
+
+if TYPE_CHECKING:
+    from core.accounts import Principal
+
+
+def sign_in_here(role: str | None = None) -> Principal:
+    """Show the form; return the person once it succeeds where this very run may go on, else stop.
+
+    Where the cookie route runs, success sends the browser through it and back to this page, and this run
+    ends. A rerun in the run that signs in would lose the cookie in both ways, so there is none.
+    """
+    _ = i18n.translate()
+    place = st.empty()
+    with place.container():
+        try:
+            Gate().login(key="sign_in.form", fields={
+                "Form name": _("Sign in"),
+                "Username": _("User name or e-mail"),
+                "Password": _("Password"),
+                "Login": _("Sign in"),
+            })
+        except SecateurError as error:
+            errors.show(error)
+        if services.settings().sign_up.policy != "closed":
+            st.page_link("pages/public/sign_up.py", label=_("No account yet? Sign up"),
+                         icon=":material/person_add:")
+        st.caption(_("Forgot your password? Ask an administrator for a reset link."))
+    principal = None if server.serving() else current()
+    if principal is None:
+        st.stop()
+    place.empty()
+    return services.accounts().require(principal, role)
