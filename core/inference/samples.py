@@ -1,0 +1,44 @@
+"""Photos that anyone can try: those that scikit-image and scikit-learn install on the disk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from core.locales import N_
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A photo on the disk and what it shows, as a text marked for translation."""
+
+    name: str
+    title: str
+    path: Path
+
+
+_FILES = (
+    ("cat", N_("Cat"), "skimage", "data/chelsea.png"),
+    ("coffee", N_("Cup of coffee"), "skimage", "data/coffee.png"),
+    ("rocket", N_("Rocket"), "skimage", "data/rocket.jpg"),
+    ("motorcycle", N_("Motorcycle"), "skimage", "data/motorcycle_left.png"),
+    ("temple", N_("Temple"), "sklearn", "datasets/images/china.jpg"),
+    ("flower", N_("Flower"), "sklearn", "datasets/images/flower.jpg"),
+)
+
+
+def samples() -> list[Sample]:
+    """Return the sample photos that are installed.
+
+    The packages are only located, not imported: that would cost a server tens of megabytes.
+    """
+    found = []
+    for name, title, package, file in _FILES:
+        spec = find_spec(package)
+        if spec is None or not spec.submodule_search_locations:
+            continue
+        path = Path(next(iter(spec.submodule_search_locations))) / file
+        if path.is_file():
+            found.append(Sample(name, title, path))
+    return found
