@@ -39,7 +39,9 @@ class UTCDateTime(TypeDecorator[datetime]):
         utc = value.astimezone(UTC)
         return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
 
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+    def process_result_value(
+        self, value: datetime | None, dialect: Dialect  # noqa: ARG002 - the signature is SQLAlchemy's
+    ) -> datetime | None:
         """Give back an aware UTC datetime."""
         if value is None:
             return None

@@ -62,6 +62,7 @@ def _session(engine: Engine, options: dict[str, object]) -> Iterator[Session]:
         with Session(engine.execution_options(**options), expire_on_commit=False) as session:
             yield session
             if options.get("reading"):
+                session.expunge_all()  # a rollback would empty the objects the caller keeps
                 session.rollback()
             else:
                 session.commit()

@@ -1,0 +1,109 @@
+"""What every part of the accounts service stands on: the live check of a principal."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, Engine, Executable, select, update
+from sqlalchemy.orm import Session
+
+from core.accounts.passwords import Hasher
+from core.accounts.principal import LOCAL, Principal, Role
+from core.accounts.tables import SignInSession, User
+from core.database import now, reading, transaction
+from core.errors import AccessError, BusyError, StorageError
+from core.locales import N_
+from core.settings import Settings
+
+_TOUCH = timedelta(minutes=1)
+
+Deletion = Callable[[Session, str], Callable[[], None] | None]
+
+
+class Foundation:
+    """Engine, settings, clock and hasher, and the checks that every service call begins with."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        clock: Callable[[], datetime] = now,
+        hasher: Hasher | None = None,
+    ) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._clock = clock
+        self._hasher = hasher or Hasher()
+        self._deletions: list[Deletion] = []
+
+    def require(self, principal: Principal, role: Role | None = None) -> Principal:
+        """Return the person as they are now, if their session is alive and the role allows it.
+
+        Every service method of every room calls this first: a page's own check does not run before its
+        callbacks and fragments. :data:`LOCAL` passes.
+
+        Raises
+        ------
+        AccessError
+            If the session was ended or has expired, the account is disabled or gone, or the role is lacking.
+        """
+        if principal == LOCAL:
+            return LOCAL
+        with reading(self._engine) as session:
+            row, user = self._live(session, principal)
+        self._touch(row)
+        current = as_principal(user, row.id)
+        if role == "admin" and current.role != "admin":
+            raise AccessError(N_("Only an administrator can do this."))
+        return current
+
+    def _live(
+        self, session: Session, principal: Principal, *, lock: bool = False
+    ) -> tuple[SignInSession, User]:
+        """Return the live rows of a signed-in person, or raise :class:`AccessError`.
+
+        Methods that write call this again inside their own transaction, with ``lock``, so that a session
+        revoked in between writes nothing.
+        """
+        query = (
+            select(SignInSession, User)
+            .join(User, User.id == SignInSession.user_id)
+            .where(
+                SignInSession.id == (principal.session_id or ""),
+                SignInSession.user_id == principal.user_id,
+                SignInSession.expires_at > self._clock(),
+                User.disabled_at.is_(None),
+            )
+        )
+        found = session.execute(query.with_for_update() if lock else query).one_or_none()
+        if found is None:
+            raise AccessError(N_("Your session has ended. Sign in again."))
+        return found[0], found[1]
+
+    def _administrator(self, session: Session, principal: Principal) -> None:
+        """Raise :class:`AccessError` unless ``principal`` is an administrator at this moment."""
+        if principal != LOCAL and self._live(session, principal)[1].role != "admin":
+            raise AccessError(N_("Only an administrator can do this."))
+
+    def _touch(self, row: SignInSession) -> None:
+        at = self._clock()
+        if abs(at - row.seen_at) < _TOUCH:
+            return
+        try:
+            with transaction(self._engine, patience=0) as session:
+                session.execute(update(SignInSession).where(SignInSession.id == row.id).values(seen_at=at))
+        except (BusyError, StorageError):
+            return  # being seen is a courtesy; a read must not fail or wait for it
+
+
+def as_principal(user: User, session_id: str | None) -> Principal:
+    """Return the plain value of an account row."""
+    return Principal(user.id, user.username, user.name, user.email, cast(Role, user.role), session_id,
+                     user.language)
+
+
+def changed_one(session: Session, statement: Executable) -> bool:
+    """Execute an UPDATE or DELETE and say whether it met a row: the test of a single-use token."""
+    return cast("CursorResult[Any]", session.execute(statement)).rowcount == 1
