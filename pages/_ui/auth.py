@@ -14,21 +14,21 @@ if TYPE_CHECKING:
     from core.accounts import Principal
 
 
-def token() -> str | None:
-    """Return the session token that the browser's cookie carries."""
+def tokens() -> list[str]:
+    """Return the session tokens to try: the browser's cookie, then what this tab alone remembers."""
     from pages._ui.server import cookie_names
 
     cookies = st.context.cookies
-    for name in cookie_names():
-        if value := cookies.get(name):
-            return str(value)
-    return state.token
+    candidates = [*(cookies.get(name) for name in cookie_names()), state.token]
+    return [str(candidate) for candidate in candidates if candidate]
 
 
 def current() -> Principal | None:
     """Return who is signed in, by the live session row; ``None`` for a visitor."""
-    value = token()
-    return services.accounts().principal_of(value) if value else None
+    for token in tokens():
+        if principal := services.accounts().principal_of(token):
+            return principal
+    return None
 
 
 def guard(role: str | None = None) -> Principal:
@@ -50,8 +50,8 @@ def guard(role: str | None = None) -> Principal:
 
 
 def address() -> str:
-    """Return the network address to count failed attempts by; loopback where Streamlit names none."""
-    return st.context.ip_address or "127.0.0.1"
+    """Return the network address to count failed attempts by; empty for this machine or where unknown."""
+    return st.context.ip_address or ""
 
 
 def user_agent() -> str:

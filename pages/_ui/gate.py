@@ -40,7 +40,11 @@ def send_browser(path: str, **query: str) -> None:
 
 
 class SessionCookie(CookieModel):
-    """The session token in the browser: by ticket and HttpOnly where the route runs, else by component."""
+    """The session token in the browser: by ticket and HttpOnly where the route runs, else by component.
+
+    The tab remembers the token as well, so a browser that keeps no cookie is signed in for as long as the
+    tab is open.
+    """
 
     def __init__(self) -> None:
         # The stock constructor renders its component at once, in every run of every page.
@@ -54,7 +58,6 @@ class SessionCookie(CookieModel):
         """Keep the person signed in after the form succeeded."""
         if server.serving():
             principal = services.accounts().principal_of(state.token or "")
-            state.token = None
             if principal is not None:
                 send_browser(
                     server.TICKET_PATH, ticket=services.accounts().issue_ticket(principal),
@@ -128,8 +131,8 @@ class Gate(Authenticate):
 
     def leave(self) -> None:
         """End the session here and on every tab, then drop the cookie."""
-        if value := auth.token():
-            services.accounts().sign_out(value)
+        if principal := auth.current():
+            services.accounts().sign_out(principal)
         self.forget()
 
     def forget(self) -> None:

@@ -43,6 +43,8 @@ POLICY = "; ".join((
     "object-src 'none'",
     "base-uri 'self'",
     "form-action 'self'",
+    # Streamlit's components, and some hosts' own frame around an app, are frames of the same origin.
+    "frame-ancestors 'self'",
 ))
 _CLOSED = ("/_stcore/metrics",)
 _OPEN = ("/_stcore/health",)
@@ -113,11 +115,9 @@ class SecurityHeaders:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                # Components of Streamlit are pages of ours in a frame of ours; nobody else may frame us.
-                framing = "'self'" if "/component/" in path else "'none'"
-                headers["Content-Security-Policy"] = f"{POLICY}; frame-ancestors {framing}"
+                headers["Content-Security-Policy"] = POLICY
                 headers["X-Content-Type-Options"] = "nosniff"
-                headers["X-Frame-Options"] = "SAMEORIGIN" if "/component/" in path else "DENY"
+                headers["X-Frame-Options"] = "SAMEORIGIN"
                 headers["Referrer-Policy"] = "same-origin"
                 headers["Permissions-Policy"] = "camera=(self), microphone=(), geolocation=()"
                 headers["Cross-Origin-Opener-Policy"] = "same-origin"

@@ -32,15 +32,14 @@ def session_list(principal: Principal) -> None:
 
     sessions = services.accounts().sessions(principal)
     st.caption(_("A session that you do not know: end it, then change the password."))
-    for session in sorted(sessions, key=lambda s: s.id != principal.session_id):
-        here = session.id == principal.session_id
+    for session in sorted(sessions, key=lambda session: not session.current):
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             with st.container():
                 title = device(session.user_agent) or _("Unknown browser")
-                st.markdown(f"**{plain(title)}**" + (f" :green-badge[{_('this one')}]" if here else ""))
-                st.caption(_("From {address}, last seen {moment}").format(
-                    address=plain(session.address), moment=plain(moment(session.seen_at))))
-            if not here:
+                st.markdown(f"**{plain(title)}**" + (f" :green-badge[{_('this one')}]" if session.current else ""))
+                seen = _("Last seen {moment}").format(moment=plain(moment(session.seen_at)))
+                st.caption(" · ".join(filter(None, (seen, plain(session.address)))))
+            if not session.current:
                 st.button(_("End"), key=f"account.end.{session.id}", on_click=end, args=(session.id,),
                           icon=":material/logout:")
 

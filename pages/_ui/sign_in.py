@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import streamlit as st
 
@@ -23,6 +23,7 @@ def sign_in_here(role: str | None = None) -> Principal:
     """
     _ = i18n.translate()
     place = st.empty()
+    principal = None
     with place.container():
         try:
             Gate().login(key="sign_in.form", fields={
@@ -31,14 +32,25 @@ def sign_in_here(role: str | None = None) -> Principal:
                 "Password": _("Password"),
                 "Login": _("Sign in"),
             })
+            principal = current()
         except SecateurError as error:
             errors.show(error)
-        if services.settings().sign_up.policy != "closed":
-            st.page_link("pages/public/sign_up.py", label=_("No account yet? Sign up"),
-                         icon=":material/person_add:")
-        st.caption(_("Forgot your password? Ask an administrator for a reset link."))
-    principal = None if server.serving() else current()
+        if principal is None:
+            if services.settings().sign_up.policy != "closed":
+                st.page_link("pages/public/sign_up.py", label=_("No account yet? Sign up"),
+                             icon=":material/person_add:")
+            st.caption(_("Forgot your password? Ask an administrator for a reset link."))
     if principal is None:
         st.stop()
     place.empty()
+    if server.serving():
+        on_its_way()
     return services.accounts().require(principal, role)
+
+
+def on_its_way() -> NoReturn:
+    """End the run that signed in; the button is for a browser that does not follow by itself."""
+    _ = i18n.translate()
+    st.caption(_("You are signed in."))
+    st.button(_("Continue"), key="sign_in.continue", icon=":material/arrow_forward:")
+    st.stop()

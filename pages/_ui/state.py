@@ -40,7 +40,7 @@ class State:
     account_language: Entry[str | None] = Entry(None)
     """The language of the account that is signed in, as of this run."""
     token: Entry[str | None] = Entry(None)
-    """The session token where no cookie route runs; elsewhere only the browser's cookie holds it."""
+    """The session token, from signing in until the page is loaded again and the browser's cookie has it."""
     page: Entry[str] = Entry("")
     """The path of the page that is being shown."""
     notice: Entry[str | None] = Entry(None)

@@ -8,12 +8,17 @@ from pages._ui import auth, errors, i18n, services
 from pages._ui.gate import Gate
 from pages._ui.password_form import new_password
 from pages._ui.session_list import session_list
+from pages._ui.sign_in import on_its_way
 from pages._ui.state import state
 
 principal = auth.guard()
 _ = i18n.translate()
 accounts = services.accounts()
 st.title(_("My account"))
+if st.query_params.get("changed") == "password":
+    del st.query_params["changed"]
+    st.success(_("The password is changed and your other sessions have ended."),
+               icon=":material/check_circle:")
 
 profile, password, sessions, leave = st.tabs([
     _("Profile"), _("Password"), _("Sessions"), _("Delete"),
@@ -45,9 +50,11 @@ with password:
         with errors.shown():
             if new != repeated:
                 raise InputError(N_("The two passwords differ. Type the same one twice."))
-            accounts.change_password(principal, old, new)
-            st.success(_("The password is changed and your other sessions have ended."),
-                       icon=":material/check_circle:")
+            changed = accounts.change_password(principal, old, new, address=auth.address(),
+                                               user_agent=auth.user_agent())
+            st.query_params["changed"] = "password"
+            Gate().enter(changed.token)
+            on_its_way()
 
 with sessions:
     session_list(principal)
