@@ -41,6 +41,11 @@ class Distill(Step):
         """Always."""
         return True
 
+    steps: int = setting(
+        0, title=N_("Training steps"), help=N_("An exact number of steps instead of minutes, for a run that "
+                                               "can be repeated exactly. 0 goes by the minutes."),
+        unit=N_("steps"), ge=0, le=10_000_000, step=100, advanced=True)
+
     def word_values(self) -> dict[str, object]:
         """Return the fields, minutes without needless decimals."""
         return {**dict(self), "minutes": f"{self.minutes:g}"}

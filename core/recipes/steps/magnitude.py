@@ -40,13 +40,13 @@ class Magnitude(Step):
                 "hardware can skip. 2:4 means two zeros in every four weights along the input channels."),
         choices={"weights": N_("single weights"), "block": N_("blocks"), "2:4": N_("2 of every 4")})
     block: Literal["1x4", "4x1", "4x4", "1x16", "16x1"] = setting(
-        "4x1", title=N_("Block"), help=N_("Rows (inputs) by columns (outputs) of a block, for dense layers and "
-                                          "1x1 convolutions; other layers are pruned by single weights."),
+        "4x1", title=N_("Block"), help=N_("Rows (inputs) by columns (outputs) of a block, in dense "
+                                          "layers; convolutions are pruned by single weights."),
         choices={v: v for v in ("1x4", "4x1", "4x4", "1x16", "16x1")}, advanced=True,
         shown_when={"granularity": ("block",)})
     allocation: Allocation = setting(
         "uniform", title=N_("Allocation"), help=HELP, choices=CHOICES)
-    epochs: float = setting(
+    epochs: int = setting(
         0, title=N_("Epochs"), help=N_("Passes over the recovery images while pruning. 0 prunes in one shot."),
         unit=N_("epochs"), ge=0, le=1000, step=1)
     schedule: Literal["constant", "polynomial"] = setting(
@@ -98,5 +98,5 @@ class Magnitude(Step):
         return found
 
     def word_values(self) -> dict[str, object]:
-        """Return the fields, the allocation in words and whole epochs without decimals."""
-        return {**dict(self), "allocation": in_words(self.allocation), "epochs": f"{self.epochs:g}"}
+        """Return the fields with the allocation in words."""
+        return {**dict(self), "allocation": in_words(self.allocation)}
