@@ -34,10 +34,12 @@ def run() -> None:
     _ = i18n.translate()
     for entry, page in pages.items():
         groups.setdefault(_(entry.group) if entry.group != START else "", []).append(page)
+    # Before the navigation, which else makes the browser ask an outside host for the page's icon.
+    st.set_page_config(page_icon=str(ASSETS / "favicon.png"))
     page = st.navigation(groups)
     current = next(entry for entry, candidate in pages.items() if candidate == page)
     state.page = current.path
-    st.set_page_config(page_title=f"{_(current.title)} · Sécateur", page_icon=str(ASSETS / "favicon.png"),
+    st.set_page_config(page_title=f"{_(current.title)} · Sécateur",
                        layout="wide" if current.wide else "centered")
     st.logo(str(ASSETS / f"logo-{'dark' if st.context.theme.type == 'dark' else 'light'}.svg"),
             size="large", icon_image=str(ASSETS / "favicon.svg"))

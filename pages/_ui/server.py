@@ -19,6 +19,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Route
 from starlette.websockets import WebSocketClose
+from streamlit.runtime.pages_manager import PagesManager
 from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 
 from pages._ui import services
@@ -60,6 +61,8 @@ def serving() -> bool:
 @asynccontextmanager
 async def lifespan(_app: object) -> AsyncIterator[None]:
     """Mark the routes as active and open the database while the first browser still loads scripts."""
+    # Until the first navigation of a process Streamlit would look for the page of a deep link in pages/.
+    PagesManager.uses_pages_directory = False
     _serving.set()
     services.collector()
     threading.Thread(target=_warm, name="warm", daemon=True).start()

@@ -1,0 +1,118 @@
+"""Choose a model and its form; show how far it is while it is not ready."""
+
+from __future__ import annotations
+
+import logging
+import threading
+
+import streamlit as st
+
+from core.errors import SecateurError
+from core.locales import N_
+from core.zoo import ModelCard
+from pages._ui import errors, i18n, services
+from pages._ui.numbers import megabytes
+from pages._ui.text import plain
+
+logger = logging.getLogger("secateur.pages")
+FORMS = {
+    "float32": N_("Full precision (float32)"),
+    "float16": N_("Half precision (float16)"),
+    "dynamic": N_("Integer weights (dynamic range)"),
+    "int8": N_("Compact (int8)"),
+    "int16x8": N_("16-bit activations (int16x8)"),
+}
+_LOOK_AGAIN_S = 1.5
+_lock = threading.Lock()
+_running: set[str] = set()
+
+
+def form_title(form: str) -> str:
+    """Return what a form of a model's file is called."""
+    return i18n.translate()(FORMS[form]) if form in FORMS else form
+
+
+def choose_model(page: str) -> tuple[ModelCard, str]:
+    """Show both choices in one row, bound to the page's address; return the card and the form."""
+    _ = i18n.translate()
+    language = i18n.language()
+    library = services.library()
+    cards = {card.name: card for card in library.cards()}
+    names = list(cards)
+    default = services.settings().models.default
+    left, right = st.columns([3, 4], vertical_alignment="bottom")
+    name = left.selectbox(
+        _("Model"), names, names.index(default) if default in names else 0,
+        format_func=lambda key: cards[key].text(language).title,
+        key=f"{page}.model", bind="query-params",
+    )
+    card = cards[name if name in cards else names[0]]
+
+    def title(form: str) -> str:
+        path = library.path_of(card, form)
+        return form_title(form) + (f" · {megabytes(path.stat().st_size, language)}"
+                                   if path.is_file() else "")
+
+    form = right.segmented_control(
+        _("Form"), card.forms, default=card.forms[0], required=True, format_func=title,
+        key=f"{page}.form", bind="query-params",
+        help=_("The same network in files of different precision. Smaller forms are faster and give "
+               "almost the same answers."),
+    )
+    return card, form if form in card.forms else card.forms[0]
+
+
+def prepare(name: str) -> None:
+    """Build a model's files in a child process, in the background; once at a time."""
+    with _lock:
+        if name in _running:
+            return
+        _running.add(name)
+
+    def build() -> None:
+        try:
+            services.library().prepare(names=[name])
+        except SecateurError as error:
+            logger.warning("preparing %s failed: %s", name, error)
+        finally:
+            with _lock:
+                _running.discard(name)
+
+    threading.Thread(target=build, name=f"prepare-{name}", daemon=True).start()
+
+
+def ready_or_wait(card: ModelCard) -> bool:
+    """Return whether the model can answer; else show how far it is, and look again by itself."""
+    _ = i18n.translate()
+    status = services.library().status(card.name)
+    if status == "ready":
+        return True
+    if status == "waiting":
+        st.info(_("This model is waiting for its weights."), icon=":material/hourglass_empty:")
+        st.markdown(plain(card.text(i18n.language()).how_to_add))
+        return False
+    if status == "preparing":
+        prepare(card.name)
+    _watch(card.name)
+    return False
+
+
+@st.fragment(run_every=_LOOK_AGAIN_S)
+def _watch(name: str) -> None:
+    with errors.shown():
+        _ = i18n.translate()
+        library = services.library()
+        status = library.status(name)
+        if status == "ready":
+            st.rerun()
+        progress = library.progress(name)
+        if status == "failed":
+            st.error(plain(progress.explain(_)) if progress else _("The preparation failed."),
+                     icon=":material/error:")
+            if st.button(_("Try again"), key="model_choice.retry", icon=":material/refresh:"):
+                prepare(name)
+            return
+        st.info(_("The model is being prepared. This happens once and takes about a minute; the page "
+                  "goes on by itself."), icon=":material/hourglass_top:")
+        st.progress(progress.fraction if progress else 0.0,
+                    text=plain(progress.explain(_)) if progress else _("Starting"))

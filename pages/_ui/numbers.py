@@ -1,0 +1,27 @@
+"""Figures as a reader of the page's language writes them."""
+
+from __future__ import annotations
+
+from babel.numbers import format_decimal, format_percent
+
+
+def percent(share: float, language: str) -> str:
+    """Return a probability, 0 to 1, as whole percent; never a rounded 0 or 100 that it is not."""
+    if 0 < share < 0.005:
+        return "< " + format_percent(0.01, locale=language)
+    if 0.995 <= share < 1:
+        return "> " + format_percent(0.99, locale=language)
+    return format_percent(share, locale=language)
+
+
+def decimal(value: float, language: str, digits: int = 1) -> str:
+    """Return a number with a fixed count of decimals."""
+    return format_decimal(round(value, digits), "#,##0." + "0" * digits if digits else "#,##0",
+                          locale=language)
+
+
+def megabytes(size: int, language: str) -> str:
+    """Return a count of bytes in megabytes (10^6 bytes), kilobytes below one."""
+    small = size < 1e6
+    unit = ("kB" if small else "MB") if language != "fr" else ("ko" if small else "Mo")
+    return f"{decimal(size / (1e3 if small else 1e6), language)}\N{NO-BREAK SPACE}{unit}"

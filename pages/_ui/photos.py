@@ -1,0 +1,84 @@
+"""Where photos come from: files, the camera, or the samples."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass, field
+from functools import cache
+
+import streamlit as st
+from PIL import ImageOps
+
+from core.images import EXTENSIONS, display_name, encode, read_photo
+from core.inference import samples
+from core.locales import N_
+from pages._ui import i18n, services
+from pages._ui.state import state
+
+_SAMPLE_SIDE = 132
+_SOURCES = {"files": N_(":material/upload: Files"), "camera": N_(":material/photo_camera: Camera")}
+
+
+@dataclass(frozen=True)
+class Photo:
+    """The bytes of one photo, in memory only, and the name to show for it."""
+
+    name: str
+    data: bytes = field(repr=False)
+
+    @property
+    def digest(self) -> str:
+        """Return the SHA-256 of the bytes, in hexadecimal."""
+        return hashlib.sha256(self.data).hexdigest()
+
+
+def choose_photos(page: str) -> list[Photo]:
+    """Show the sources; return the photos, in the order given, at most ``photos_per_batch``."""
+    _ = i18n.translate()
+    limits = services.settings().limits
+    source = st.segmented_control(
+        _("Where is the photo?"), list(_SOURCES), default="files", required=True,
+        format_func=lambda key: _(_SOURCES[key]), key=f"{page}.source",
+        label_visibility="collapsed")
+    if source == "camera":
+        shot = st.camera_input(_("Take a photo"), key=f"{page}.camera")
+        uploads = [shot] if shot else []
+    else:
+        uploads = st.file_uploader(
+            _("Drop photos here, or browse"), type=[name[1:] for name in EXTENSIONS],
+            accept_multiple_files=True, max_upload_size=math.ceil(limits.photo_mb),
+            key=f"{page}.files")
+    st.caption(_("Your photos are never stored: they stay in memory and are gone when you leave."),
+               width="stretch")
+    if len(uploads) > limits.photos_per_batch:
+        st.warning(_("Only the first {most} photos are classified. Drop the others afterwards.").format(
+            most=limits.photos_per_batch), icon=":material/warning:")
+        uploads = uploads[:limits.photos_per_batch]
+    if uploads:
+        state.sample = None
+        return [Photo(display_name(upload.name), upload.getvalue()) for upload in uploads]
+    return _sample(page)
+
+
+def _sample(page: str) -> list[Photo]:
+    _ = i18n.translate()
+    available = {sample.name: sample for sample in samples()}
+    if not available:
+        return []
+    st.markdown(_("No photo at hand? Try one of these:"))
+    with st.container(horizontal=True, gap="small"):
+        for sample in available.values():
+            with st.container(width=_SAMPLE_SIDE, gap="small"):
+                st.image(_square(sample.name), width=_SAMPLE_SIDE, alt=_(sample.title))
+                if st.button(_(sample.title), key=f"{page}.sample_{sample.name}", width="stretch"):
+                    state.sample = sample.name
+    chosen = available.get(state.sample or "")
+    return [Photo(_(chosen.title), chosen.path.read_bytes())] if chosen else []
+
+
+@cache
+def _square(name: str) -> bytes:
+    sample = next(sample for sample in samples() if sample.name == name)
+    image = read_photo(sample.path.read_bytes(), services.settings().limits)
+    return encode(ImageOps.fit(image, (2 * _SAMPLE_SIDE, 2 * _SAMPLE_SIDE)))
