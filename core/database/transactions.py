@@ -60,6 +60,7 @@ def reading(engine: Engine) -> Iterator[Session]:
 def _session(engine: Engine, options: dict[str, object]) -> Iterator[Session]:
     try:
         with Session(engine.execution_options(**options), expire_on_commit=False) as session:
+            session.connection()  # begins now, so that what the block reads is already behind the lock
             yield session
             if options.get("reading"):
                 session.expunge_all()  # a rollback would empty the objects the caller keeps
