@@ -20,7 +20,7 @@ import tf_keras
 from tf_keras import layers
 
 from core.engine.canonical import write_arrays
-from core.settings import ROOT
+from core.settings import ROOT, Settings, settings
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -71,14 +71,13 @@ def train(images: Array, targets: Array) -> tf_keras.Model:
     return model
 
 
-def splits() -> dict[str, tuple[Array, Array]]:
+def splits(configuration: Settings) -> dict[str, tuple[Array, Array]]:
     """Return prepared images and targets of train (1,197), validation (240) and test (360)."""
     from core.datasets import open_dataset
-    from core.settings import settings
 
     result = {}
     for name in ("train", "validation", "test"):
-        data = open_dataset("digits", settings(), split=name)
+        data = open_dataset("digits", configuration, split=name)
         assert data.targets is not None  # noqa: S101 - a built-in set has targets
         images = np.stack([data.image(i) for i in range(len(data))]).astype(np.float32) / 255
         result[name] = (images, data.targets)
@@ -95,7 +94,7 @@ def main() -> None:
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     tf.config.experimental.enable_op_determinism()
-    data = splits()
+    data = splits(settings())
     model = train(*data["train"])
     accuracy = {
         name: float((model.predict(x, verbose=0).argmax(1) == y).mean())
