@@ -10,7 +10,7 @@ from sqlalchemy import Engine, delete, func, select
 from sqlalchemy.orm import Session
 
 from core.accounts import Accounts, Principal
-from core.database import now, transaction
+from core.database import now, reading, transaction
 from core.errors import BusyError, InputError, NotFoundError
 from core.experiments.runs import UNFINISHED, Artifact, Failure, Run, RunRequest
 from core.experiments.tables import ArtifactRow, RunRow
@@ -104,13 +104,13 @@ class Experiments:
         if status:
             query = query.where(RunRow.status.in_(status))
         query = query.order_by(RunRow.created_at.desc(), RunRow.id).limit(limit).offset(offset)
-        with transaction(self._engine) as session:
+        with reading(self._engine) as session:
             return [as_run(row) for row in session.scalars(query)]
 
     def run(self, principal: Principal, run_id: str) -> Run:
         """Return one run by its id, or by a beginning of it of at least six characters that names only one."""
         principal = self._accounts.require(principal)
-        with transaction(self._engine) as session:
+        with reading(self._engine) as session:
             return as_run(self._row(session, principal, run_id))
 
     def cancel(self, principal: Principal, run_id: str) -> Run:

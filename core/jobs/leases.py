@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Engine, func, select, update
 
-from core.database import now, transaction
+from core.database import now, reading, transaction
 from core.experiments.runs import Artifact, Failure, RunRequest
 from core.experiments.tables import ArtifactRow, RunRow
 from core.locales import N_
@@ -27,15 +27,11 @@ def next_runs(engine: Engine, capacity: int, running_per_owner: int) -> list[str
 
     The owner who has the fewest runs going, then the one whose last run began longest ago, goes first.
     """
-    with transaction(engine) as session:
-        running = dict(
-            session.execute(
-                select(RunRow.owner_id, func.count()).where(RunRow.status == "running").group_by(RunRow.owner_id)
-            ).tuples().all()
-        )
-        last = dict(
-            session.execute(select(RunRow.owner_id, func.max(RunRow.started_at)).group_by(RunRow.owner_id)).tuples().all()
-        )
+    with reading(engine) as session:
+        going = select(RunRow.owner_id, func.count()).where(RunRow.status == "running").group_by(RunRow.owner_id)
+        running = {owner: count for owner, count in session.execute(going)}
+        latest = select(RunRow.owner_id, func.max(RunRow.started_at)).group_by(RunRow.owner_id)
+        last = {owner: moment for owner, moment in session.execute(latest)}
         waiting: dict[str, list[str]] = {}
         query = select(RunRow.owner_id, RunRow.id).where(RunRow.status.in_(("queued", "interrupted")))
         for owner, run_id in session.execute(query.order_by(RunRow.created_at, RunRow.id)):
@@ -123,13 +119,16 @@ def recover(engine: Engine, run_ids: Sequence[str] | None = None) -> list[str]:
 
     With ``run_ids``, only these, and whatever their last beat: for a worker that is known to be dead.
     """
-    recovered = []
+    recovered: list[str] = []
+    query = select(RunRow).where(RunRow.status == "running")
+    if run_ids is None:
+        query = query.where(RunRow.heartbeat_at < now() - LOST_AFTER)
+    else:
+        query = query.where(RunRow.id.in_(run_ids))
+    with reading(engine) as session:
+        if session.scalar(query.limit(1)) is None:
+            return recovered
     with transaction(engine) as session:
-        query = select(RunRow).where(RunRow.status == "running")
-        if run_ids is None:
-            query = query.where(RunRow.heartbeat_at < now() - LOST_AFTER)
-        else:
-            query = query.where(RunRow.id.in_(run_ids))
         for row in session.scalars(query.with_for_update()):
             recovered.append(row.id)
             if row.cancel_requested:
@@ -150,7 +149,7 @@ def recover(engine: Engine, run_ids: Sequence[str] | None = None) -> list[str]:
 
 def unfinished(engine: Engine) -> int:
     """Return how many runs still have to be carried out."""
-    with transaction(engine) as session:
+    with reading(engine) as session:
         return int(
             session.scalar(
                 select(func.count()).where(RunRow.status.in_(("queued", "running", "interrupted")))

@@ -13,8 +13,10 @@ from sqlalchemy import Engine
 
 from core.errors import InputError, SecateurError
 from core.jobs import leases
+from core.jobs.tidying import tidy
 from core.locales import N_
 from core.settings import Settings
+from core.storage import Storage
 
 POLL_SECONDS = 1.0
 IDLE_SECONDS = 120.0
@@ -56,8 +58,10 @@ class Queue:
     those of an existing cluster, whose machines share the database and the storage.
     """
 
-    def __init__(self, engine: Engine, settings: Settings) -> None:
+    def __init__(self, engine: Engine, storage: Storage, settings: Settings) -> None:
         self._engine = engine
+        self._storage = storage
+        self._tidied = False
         self._settings = settings
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -79,8 +83,8 @@ class Queue:
                 self._thread.start()
 
     def resume(self) -> None:
-        """Wake only if the database holds unfinished runs, such as those of a killed app."""
-        if leases.unfinished(self._engine):
+        """Wake only if there are unfinished runs or their scratch folders, such as those of a killed app."""
+        if leases.unfinished(self._engine) or (self._settings.home / "runs").exists():
             self.wake()
 
     def close(self, seconds: float = 10.0) -> None:
@@ -124,7 +128,11 @@ class Queue:
                     leases.recover(self._engine, [run_id])
         leases.recover(self._engine)
         if not leases.unfinished(self._engine):
+            if not self._tidied:
+                tidy(self._engine, self._storage, self._settings)
+                self._tidied = True
             return bool(self._futures)
+        self._tidied = False
         if self._client is None:
             self._connect()
         capacity = max(1, len(self._client.scheduler_info(n_workers=-1)["workers"])) - len(self._futures)
