@@ -31,7 +31,7 @@ def verdict(answer: Answer) -> str:
     return words.format(label=plain(best.label), share=plain(percent(best.probability, i18n.language())))
 
 
-def show_card(principal: Principal, answered: Answered, model: str) -> None:
+def show_card(principal: Principal, answered: Answered, model: str, place: int = 0) -> None:
     """Show one photo with its answer, or with the sentence that says why there is none."""
     _ = i18n.translate()
     name = answered.photo.name
@@ -50,7 +50,7 @@ def show_card(principal: Principal, answered: Answered, model: str) -> None:
                           "taught, or several things at once."), icon=":material/help:")
             _bars(answer)
             _facts(answer)
-            _where_it_looked(principal, answered, model)
+            _where_it_looked(principal, answered, model, place)
 
 
 def show_table(results: Sequence[Answered]) -> None:
@@ -126,11 +126,12 @@ def _facts(answer: Answer) -> None:
 
 
 @st.fragment
-def _where_it_looked(principal: Principal, answered: Answered, model: str) -> None:
+def _where_it_looked(principal: Principal, answered: Answered, model: str, place: int) -> None:
     with errors.shown():
         _ = i18n.translate()
         photo = answered.photo
-        if not st.toggle(_("Show where the model looked"), key=f"answers.look_{photo.digest[:16]}"):
+        if not st.toggle(_("Show where the model looked"),
+                         key=f"answers.look_{place}_{photo.digest[:16]}"):
             return
         with st.spinner(_("Hiding one part of the photo after another")):
             found = answers.explain(principal, photo, model, answered.outcome.predictions[0].index)

@@ -109,7 +109,7 @@ def _watch(name: str) -> None:
         if status == "failed":
             st.error(plain(progress.explain(_)) if progress else _("The preparation failed."),
                      icon=":material/error:")
-            if st.button(_("Try again"), key="model_choice.retry", icon=":material/refresh:"):
+            if st.button(_("Try again"), key=f"model_choice.retry_{name}", icon=":material/refresh:"):
                 prepare(name)
             return
         st.info(_("The model is being prepared. This happens once and takes about a minute; the page "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar, overload
+from typing import Any, Generic, TypeVar, overload
 
 import streamlit as st
 
@@ -47,6 +47,10 @@ class State:
     """One sentence to show once on the next page, already translated."""
     secret: Entry[str | None] = Entry(None)
     """A link to show once, such as an invitation."""
+    sample: Entry[str | None] = Entry(None)
+    """The sample photo that was picked on the classify page."""
+    answers: Entry[dict[Any, Any] | None] = Entry(None)
+    """What the classify page has answered already, by photo, model and language."""
 
 
 state = State()

@@ -1,0 +1,102 @@
+"""One model's card as a person reads it."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.locales import N_
+from core.zoo import ModelCard
+from pages._ui import errors, i18n, services
+from pages._ui.model_choice import form_title, ready_or_wait
+from pages._ui.numbers import decimal, megabytes
+from pages._ui.text import plain
+
+_STATUS = {
+    "ready": (N_("Ready"), "green", "check_circle"),
+    "preparing": (N_("Being prepared"), "blue", "hourglass_top"),
+    "failed": (N_("Preparation failed"), "red", "error"),
+    "waiting": (N_("Waiting for its weights"), "orange", "hourglass_empty"),
+}
+_METRICS = {"top1": N_("Top-1 accuracy"), "top5": N_("Top-5 accuracy")}
+_SOME = 12
+
+
+def show_model(card: ModelCard) -> None:
+    """Show the card; a model that fails to be read hurts no other."""
+    with st.container(border=True), errors.shown():
+        _ = i18n.translate()
+        language = i18n.language()
+        text = card.text(language)
+        status = services.library().status(card.name)
+        words, color, icon = _STATUS[status]
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.subheader(plain(text.title), width="content")
+            st.badge(_(words), color=color, icon=f":material/{icon}:")
+        st.markdown(plain(text.description))
+        if status != "ready":
+            ready_or_wait(card)
+        left, right = st.columns(2, gap="large")
+        with left:
+            _facts(card, language)
+        with right:
+            _forms(card, language)
+            _metrics(card, language)
+        labels = services.library().labels(card, language)
+        with st.expander(_("{count} classes").format(count=decimal(len(labels), language, 0)),
+                         icon=":material/sell:"):
+            _labels(labels)
+        if status == "ready":
+            st.page_link("pages/studio/classify.py", label=_("Use it"), icon=":material/image_search:",
+                         query_params={"classify.model": card.name})
+
+
+def _facts(card: ModelCard, language: str) -> None:
+    _ = i18n.translate()
+    spec = card.input
+    colours = _("colour") if spec.channels == 3 else _("greyscale")
+    lines = [
+        (_("Task"), _("Image classification")),
+        (_("Input"), f"{spec.width} × {spec.height}, {colours}"),
+        (_("Parameters"), decimal(card.parameters, language, 0) if card.parameters else "–"),
+        (_("Licence"), card.licence),
+        (_("Made by"), card.source.author or "–"),
+        (_("Name for links and the command line"), card.name),
+    ]
+    st.markdown("  \n".join(f"**{term}** {plain(value)}" for term, value in lines))
+    if card.source.citation:
+        st.caption(plain(card.source.citation))
+    if card.source.url.startswith("https://"):
+        st.link_button(_("Source"), card.source.url, icon=":material/open_in_new:")
+
+
+def _forms(card: ModelCard, language: str) -> None:
+    _ = i18n.translate()
+    lines = []
+    for form in card.forms:
+        path = services.library().path_of(card, form)
+        size = megabytes(path.stat().st_size, language) if path.is_file() else _("not prepared yet")
+        lines.append(f"**{plain(form_title(form))}** {plain(size)}")
+    st.markdown("  \n".join(lines))
+
+
+def _metrics(card: ModelCard, language: str) -> None:
+    _ = i18n.translate()
+    for metric in card.metrics:
+        value = f"{decimal(metric.value * 100, language)} %" if metric.value <= 1 else str(metric.value)
+        name = _(_METRICS[metric.name]) if metric.name in _METRICS else metric.name
+        images = _(" on {count} images").format(count=decimal(metric.n, language, 0)) if metric.n else ""
+        st.markdown(f"**{plain(name)}** {plain(value)} ({plain(form_title(metric.form))}{plain(images)})")
+        st.caption(plain(metric.how))
+
+
+def _labels(labels: list[str]) -> None:
+    _ = i18n.translate()
+    if len(labels) <= _SOME:
+        st.markdown(plain(" · ".join(labels)))
+        return
+    import pandas
+
+    st.dataframe(pandas.DataFrame({"label": labels}), height=300, column_config={
+        "_index": st.column_config.NumberColumn(_("Number"), width="small"),
+        "label": st.column_config.TextColumn(_("Class")),
+    }, alt=_("The classes in the order of the model's outputs"))
