@@ -23,7 +23,7 @@ from core.storage import Storage
 def as_run(row: RunRow) -> Run:
     """Return the plain description of a row."""
     return Run(
-        id=row.id, name=row.name, request=RunRequest(**row.request), status=row.status,  # type: ignore[arg-type]
+        id=row.id, name=row.name, request=RunRequest(**row.request), status=row.status,
         stage=row.stage, fraction=row.fraction, seconds_left=row.seconds_left, attempt=row.attempt,
         created_at=row.created_at, started_at=row.started_at, finished_at=row.finished_at,
         record=row.record, error=Failure(**row.error) if row.error else None, log=row.log,

@@ -7,7 +7,7 @@ is taken from it. All later writes of the old holder name the old attempt and ch
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Engine, func, select, update
@@ -29,9 +29,9 @@ def next_runs(engine: Engine, capacity: int, running_per_owner: int) -> list[str
     """
     with reading(engine) as session:
         going = select(RunRow.owner_id, func.count()).where(RunRow.status == "running").group_by(RunRow.owner_id)
-        running = {owner: count for owner, count in session.execute(going)}
+        running: dict[str, int] = dict(session.execute(going).all())
         latest = select(RunRow.owner_id, func.max(RunRow.started_at)).group_by(RunRow.owner_id)
-        last = {owner: moment for owner, moment in session.execute(latest)}
+        last: dict[str, datetime | None] = dict(session.execute(latest).all())
         waiting: dict[str, list[str]] = {}
         query = select(RunRow.owner_id, RunRow.id).where(RunRow.status.in_(("queued", "interrupted")))
         for owner, run_id in session.execute(query.order_by(RunRow.created_at, RunRow.id)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 
 from sqlalchemy import Engine, select
@@ -27,7 +28,8 @@ def tidy(engine: Engine, storage: Storage, settings: Settings) -> tuple[int, int
         for folder in scratch.iterdir():
             shutil.rmtree(folder, ignore_errors=True)
             folders += 1
-        scratch.rmdir()
+        with contextlib.suppress(OSError):  # a run has just begun
+            scratch.rmdir()
     storage.clean()
     stored = set(storage.digests())
     with reading(engine) as session:

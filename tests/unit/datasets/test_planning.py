@@ -45,7 +45,7 @@ def test_an_undivided_set_is_cut_in_half_by_seed() -> None:
 def test_images_of_the_test_part_are_not_learned_from() -> None:
     twins = some(10)
     doubled = ArrayImages(
-        "doubled", twins.classes, np.stack([twins.image(i % 10) for i in range(20)]), np.concatenate([twins.targets] * 2),
+        "doubled", twins.classes, np.stack([twins.image(i % 10) for i in range(20)]), np.tile(twins.targets, 2),
         {"train": np.arange(8, 20), "test": np.arange(0, 10)},
     )
     with pytest.raises(InputError, match="too few"):

@@ -107,7 +107,8 @@ def test_cancelling_stops_the_beat_and_a_result_that_came_first_is_kept(engine: 
 def test_a_failure_keeps_its_sentence(engine: Engine) -> None:
     queued(engine, "run-1")
     leases.take(engine, "run-1")
-    leases.finish(engine, "run-1", 1, error=Failure(message="No {what}.", parameters={"what": "memory"}), log="x" * 99_999)
+    failure = Failure(message="No {what}.", parameters={"what": "memory"})
+    leases.finish(engine, "run-1", 1, error=failure, log="x" * 99_999)
     run = state(engine, "run-1")
     assert (run.status, str(run.error), len(run.log)) == ("failed", "No memory.", leases.LOG_CHARACTERS)
 
