@@ -215,10 +215,13 @@ class Storage:
             temporary.unlink(missing_ok=True)
 
     def _upload(self, content: Path | bytes, digest: str) -> None:
-        if isinstance(content, Path):
-            self._fs.put_file(str(content), self._place(digest))
-        else:
-            self._fs.pipe_file(self._place(digest), content)
+        try:
+            if isinstance(content, Path):
+                self._fs.put_file(str(content), self._place(digest))
+            else:
+                self._fs.pipe_file(self._place(digest), content)
+        except FileNotFoundError:
+            raise refusal(True, "NoSuchBucket") from None
 
     def _verify(self, path: Path, sha256: str) -> None:
         if self._found(lambda: _measure(path), sha256, remote=False)[0] != sha256:
@@ -246,7 +249,7 @@ def _options(scheme: str) -> dict[str, Any]:
     if scheme != "s3":
         return {}
     # The retries here are the only ones: botocore's own would multiply with them.
-    return {"config_kwargs": {"retries": {"max_attempts": 1, "mode": "standard"},
+    return {"config_kwargs": {"retries": {"total_max_attempts": 1},
                               "connect_timeout": 5, "read_timeout": 30}}
 
 
