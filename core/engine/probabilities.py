@@ -38,12 +38,21 @@ def logits_of(model: tf_keras.Model) -> Iterator[Callable[..., Any]]:
         yield model
 
 
-def predict(model: tf_keras.Model, images: Array, batch_size: int = 32) -> Array:
-    """Return the model's outputs, float32 [n, classes], a batch at a time, in inference mode."""
-    call = tf.function(lambda x: model(x, training=False), reduce_retracing=True)
+def compiled(call: Callable[..., Any]) -> Callable[..., Any]:
+    """Return ``call`` in inference mode as a graph, to be traced once and used many times."""
+    return tf.function(lambda x: call(x, training=False), reduce_retracing=True)  # type: ignore[no-any-return]
+
+
+def in_batches(call: Callable[..., Any], images: Array, batch_size: int = 32) -> Array:
+    """Return what ``call`` makes of images float32 [n, h, w, c], a batch at a time."""
     return np.concatenate([
         call(tf.constant(np.asarray(images[i: i + batch_size], np.float32))).numpy()
         for i in range(0, len(images), batch_size)])
+
+
+def predict(model: tf_keras.Model, images: Array, batch_size: int = 32) -> Array:
+    """Return the model's outputs, float32 [n, classes], a batch at a time, in inference mode."""
+    return in_batches(compiled(model), images, batch_size)
 
 
 def divergence(reference: Array, other: Array) -> float:
