@@ -45,12 +45,13 @@ class Server:
     def start(self) -> float:
         """Start and wait until it is healthy; return the seconds that took."""
         began = time.monotonic()
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port),
-             "--server.address", "localhost", "--server.headless", "true"],
-            cwd=ROOT, stdout=(self.home / "server.log").open("ab"), stderr=subprocess.STDOUT,
-            env={**os.environ, "SECATEUR_HOME": str(self.home), **self.environment},
-        )
+        with (self.home / "server.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port),
+                 "--server.address", "localhost", "--server.headless", "true"],
+                cwd=ROOT, stdout=log, stderr=subprocess.STDOUT,
+                env={**os.environ, "SECATEUR_HOME": str(self.home), **self.environment},
+            )
         while time.monotonic() - began < 60:
             if self.process.poll() is not None:
                 raise RuntimeError((self.home / "server.log").read_text("utf-8"))
@@ -81,8 +82,10 @@ class Server:
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server shared by the tests of one file."""
-    running = Server(tmp_path_factory.mktemp("home"))
+    """A server shared by the tests of one file; it has no model, so none is prepared."""
+    home = tmp_path_factory.mktemp("home")
+    (home / "no-models").mkdir()
+    running = Server(home, SECATEUR_MODELS_FOLDER=str(home / "no-models"))
     running.start()
     yield running
     running.stop()

@@ -172,9 +172,14 @@ def test_a_french_browser_gets_french_and_keeps_a_choice(visit: Visit) -> None:
     page = context.new_page()
     page.goto("/sign-in")
     switch = page.get_by_test_id("stSidebar").get_by_role("combobox")
-    expect(switch).to_be_visible(timeout=WAIT)
-    expect(page.get_by_test_id("stSidebar").get_by_test_id("stSelectbox")).to_contain_text(
-        "Français", timeout=WAIT)
+    expect(switch).to_have_value("Français", timeout=WAIT)
+    switch.click()
+    page.get_by_role("option", name="English").click()
+    expect(page.get_by_label("User name or e-mail")).to_be_visible(timeout=WAIT)
+    sign_up(page, "bilingual")
+    page.goto("/account")
+    expect(page.get_by_role("heading", name="My account")).to_be_visible(timeout=WAIT)
+    expect(switch).to_have_value("Français", timeout=WAIT)
 
 
 def test_no_outside_address_and_no_violation_that_matters(visit: Visit, server: Server) -> None:
