@@ -11,13 +11,10 @@ from zxcvbn import matching, scoring, time_estimates
 from core.locales import N_
 
 _WINDOW = 72  # zxcvbn's own limit on length
-_SUBSTITUTIONS = 64  # its time grows with the product of the "l33t" readings of each character
+_SUBSTITUTIONS = 64  # its time grows with the number of ways to read "l33t" characters as letters
 _NEUTRAL = "~"  # a symbol that is no reading of any letter
 
-_LEET: dict[str, int] = {}
-for _readings in matching.L33T_TABLE.values():
-    for _character in _readings:
-        _LEET[_character] = _LEET.get(_character, 0) + 1
+_LEET = frozenset(character for readings in matching.L33T_TABLE.values() for character in readings)
 
 _WARNINGS = {
     "dictionary": N_("It is close to a well-known word, name or password."),
@@ -50,7 +47,7 @@ def strength(password: str, inputs: tuple[str, ...] = ()) -> Strength:
 
     zxcvbn reads at most 72 characters. A longer pass-phrase is judged by its first and its last 72: guessing
     the whole is at least as hard as guessing either part, so the better verdict holds. Its running time is
-    bounded: characters with too many readings ("4" for "a") are read literally.
+    bounded: beyond 64 ways to read symbols as letters ("@" for "a"), further symbols are taken literally.
     """
     if not password:
         return Strength(0, "", (_LONGER,))
@@ -73,20 +70,36 @@ def _judge(password: str, inputs: tuple[str, ...]) -> tuple[int, list[dict[str, 
     # zxcvbn() itself keeps the inputs in a module global, which two sessions would share; these calls do not.
     words = {word.lower(): rank for rank, word in enumerate(inputs, 1) if word}
     dictionaries = {**matching.RANKED_DICTIONARIES, "user_inputs": words}
-    matches = matching.omnimatch(_bounded(password), dictionaries)
-    result = scoring.most_guessable_match_sequence(_bounded(password), matches)
+    literal = (
+        matching.dictionary_match, matching.reverse_dictionary_match, matching.spatial_match,
+        matching.sequence_match, matching.regex_match, matching.date_match,
+    )
+    matches = [match for find in literal for match in find(password, _ranked_dictionaries=dictionaries)]
+    # These two try every reading; repeat_match looks at what is repeated with all matchers.
+    for find in (matching.l33t_match, matching.repeat_match):
+        matches += find(_bounded(password), _ranked_dictionaries=dictionaries)
+    matches.sort(key=lambda match: (match["i"], match["j"]))
+    result = scoring.most_guessable_match_sequence(password, matches)
     sequence: list[Any] = list(result["sequence"])
     return time_estimates.guesses_to_score(Decimal(result["guesses"])), sequence
 
 
 def _bounded(password: str) -> str:
-    product, kept = 1, set[str]()
-    for character in dict.fromkeys(password):
-        readings = _LEET.get(character, 0) + 1
-        if character in _LEET and product * readings <= _SUBSTITUTIONS:
-            product *= readings
+    """Return ``password`` with l33t symbols made neutral once there would be too many ways to read them."""
+    kept = set[str]()
+    for character in sorted(_LEET.intersection(password), key=lambda c: (not c.isdigit(), password.index(c))):
+        if _ways(kept | {character}) <= _SUBSTITUTIONS:
             kept.add(character)
     return "".join(_NEUTRAL if c in _LEET and c not in kept else c for c in password)
+
+
+def _ways(characters: set[str]) -> int:
+    ways, seen = 1, set[str]()
+    for readings in matching.L33T_TABLE.values():
+        present = characters.intersection(readings)
+        ways *= max(1, len(present)) * 2 ** len(present & seen)
+        seen |= present
+    return ways
 
 
 def _warning(match: dict[str, Any] | None) -> str:
