@@ -37,7 +37,7 @@ def build(hard: bool = True) -> keras.Model:
         groups[np.arange(len(groups))[:, None], np.argsort(np.abs(groups), axis=1)[:, :2]] = 0
         model.get_layer("hidden").set_weights([groups.reshape(96, 16).T, bias])
         kernel, bias = model.get_layer("top").get_weights()
-        centres = np.linspace(-0.4, 0.4, CLUSTERS)
+        centres = np.linspace(-0.2, 0.2, CLUSTERS)
         nearest = np.abs(kernel[..., None] - centres).argmin(axis=-1)
         model.get_layer("top").set_weights([centres[nearest].astype(np.float32), bias])
     return model

@@ -38,7 +38,8 @@ def test_scores_match_scikit_learn() -> None:
     assert found.top5.value == pytest.approx(top_k_accuracy_score(targets, p, k=5, labels=labels))
     assert found.top1.low < found.top1.value < found.top1.high
     assert calibration.negative_log_likelihood(p, targets) == pytest.approx(
-        log_loss(targets, p.astype(np.float64), labels=labels), rel=1e-5)
+        log_loss(targets, p / p.sum(axis=1, keepdims=True, dtype=np.float64), labels=labels),
+        rel=1e-5)
     matrix = confusion(p, targets)
     assert np.array_equal(matrix, confusion_matrix(targets, p.argmax(axis=1), labels=labels))
     right, answer, images = confusions(matrix, limit=1)[0]
