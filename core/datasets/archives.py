@@ -88,7 +88,7 @@ class ZipSource:
             ) from error
         except Exception as error:  # zipfile and zlib leak BadZipFile, error, EOFError, struct.error
             raise self._bad_member(parts) from error
-        if len(data) > self._largest:
+        if len(data) != self.members[parts].file_size:
             raise self._bad_member(parts)
         return data
 

@@ -50,8 +50,9 @@ def is_photo(parts: tuple[str, ...]) -> bool:
 def class_name(folder: str) -> str:
     """Return the class that a folder stands for: composed, blanks at the ends removed.
 
-    Letters and digits of any script, blanks, and ``_ - ' ( ) , & + .`` are allowed, up to 64 characters:
-    a class name is shown in pages, charts, reports and tables, and must be inert in all of them.
+    Letters and digits of any script, blanks, and ``_ - . ' ( ) , & +`` are allowed, up to 64 characters:
+    a class name is shown in pages, charts, reports and tables, and must be inert in all of them. So
+    ``www.`` is not, which Markdown turns into a link.
 
     Raises
     ------
@@ -64,11 +65,11 @@ def class_name(folder: str) -> str:
             N_("The folder name '{name}' is too long for a class; use at most {most} characters."),
             name=display_name(folder), most=_LONGEST_CLASS,
         )
-    for character in name:
-        if unicodedata.category(character)[0] not in "LNM" and character not in _PUNCTUATION:
-            raise InputError(
-                N_("The folder name '{name}' cannot be a class: use letters, digits, blanks and "
-                   "the characters _ - ' ( ) , & + only."),
-                name=display_name(folder),
-            )
+    odd = [c for c in name if unicodedata.category(c)[0] not in "LNM" and c not in _PUNCTUATION]
+    if odd or "www." in name.casefold():
+        raise InputError(
+            N_("The folder name '{name}' cannot be a class: use letters, digits, blanks and "
+               "the characters _ - . ' ( ) , & + only."),
+            name=display_name(folder),
+        )
     return name

@@ -69,7 +69,7 @@ def open_for_evaluation(spec: str | Path, settings: Settings) -> Dataset:
 
 def _from_disk(path: Path, settings: Settings) -> Dataset:
     try:
-        if path.is_dir():
+        if path != Path() and path.is_dir():  # an empty field is no wish to read the current folder
             return PhotoFiles(FolderSource(path, settings.limits), settings.limits)
         if path.is_file():
             return PhotoFiles(ZipSource(path, settings.limits), settings.limits)
