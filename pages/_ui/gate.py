@@ -68,7 +68,7 @@ class SessionCookie(CookieModel):
 
         stx.CookieManager(key="gate.cookie").set(
             self.settings.name, state.token or "", key="gate.set",
-            expires_at=datetime.now() + timedelta(days=self.settings.days),  # noqa: DTZ005 - theirs
+            expires_at=datetime.now() + timedelta(days=self.settings.days),
             secure=auth.browser_is_secure() or None, same_site="lax",
         )
 

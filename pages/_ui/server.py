@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -73,10 +73,8 @@ async def lifespan(_app: object) -> AsyncIterator[None]:
 
 
 def _warm() -> None:
-    try:
+    with suppress(Exception):  # the first page shows what fails here, in words
         services.accounts()
-    except Exception:  # noqa: S110 - the first page shows what fails here, in words
-        pass
 
 
 def https(headers: Headers, scheme: str) -> bool:

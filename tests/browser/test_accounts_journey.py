@@ -15,7 +15,7 @@ PASSWORD = "quiet lanterns over the estuary"
 WAIT = 20_000
 
 
-@pytest.fixture()
+@pytest.fixture
 def visit(browser: Browser, server: Server) -> Any:
     """A maker of browser contexts, each a person with cookies of their own."""
     contexts: list[BrowserContext] = []
