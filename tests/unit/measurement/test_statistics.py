@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
 
 from core.measurement.statistics import (
     Interval,
@@ -119,6 +120,13 @@ def test_holm_on_a_hand_worked_family() -> None:
     # Holm 1979's steps on four tests: 4 x 0.005, 3 x 0.01, then 2 x 0.03, and never decreasing.
     assert holm([0.01, 0.04, 0.03, 0.005]) == pytest.approx([0.03, 0.06, 0.06, 0.02])
     assert holm([]) == []
+
+
+def test_holm_equals_statsmodels() -> None:
+    rng = np.random.default_rng(3)
+    for n in (1, 2, 7, 40):
+        p = rng.random(n) ** 4
+        assert holm(list(p)) == pytest.approx(list(multipletests(p, method="holm")[1]))
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
