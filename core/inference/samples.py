@@ -19,9 +19,9 @@ class Sample:
 
 
 _FILES = (
-    ("cat", N_("Cat"), "skimage", "data/chelsea.png"),
     ("coffee", N_("Cup of coffee"), "skimage", "data/coffee.png"),
-    ("rocket", N_("Rocket"), "skimage", "data/rocket.jpg"),
+    ("photographer", N_("Photographer"), "skimage", "data/camera.png"),
+    ("cat", N_("Cat"), "skimage", "data/chelsea.png"),
     ("motorcycle", N_("Motorcycle"), "skimage", "data/motorcycle_left.png"),
     ("temple", N_("Temple"), "sklearn", "datasets/images/china.jpg"),
     ("flower", N_("Flower"), "sklearn", "datasets/images/flower.jpg"),

@@ -47,7 +47,7 @@ def show_model(card: ModelCard) -> None:
             _labels(labels)
         if status == "ready":
             st.page_link("pages/studio/classify.py", label=_("Use it"), icon=":material/image_search:",
-                         query_params={"classify.model": card.name})
+                         query_params={"model": card.name})
 
 
 def _facts(card: ModelCard, language: str) -> None:

@@ -33,33 +33,47 @@ def form_title(form: str) -> str:
 
 
 def choose_model(page: str) -> tuple[ModelCard, str]:
-    """Show both choices in one row, bound to the page's address; return the card and the form."""
+    """Show both choices in one row, kept in the page's address; return the card and the form."""
     _ = i18n.translate()
     language = i18n.language()
     library = services.library()
     cards = {card.name: card for card in library.cards()}
-    names = list(cards)
-    default = services.settings().models.default
     left, right = st.columns([3, 4], vertical_alignment="bottom")
+    _take_from_address("model", f"{page}.model", list(cards))
     name = left.selectbox(
-        _("Model"), names, names.index(default) if default in names else 0,
-        format_func=lambda key: cards[key].text(language).title,
-        key=f"{page}.model", bind="query-params",
+        _("Model"), list(cards), format_func=lambda key: cards[key].text(language).title,
+        key=f"{page}.model",
     )
-    card = cards[name if name in cards else names[0]]
+    card = cards[name]
 
     def title(form: str) -> str:
         path = library.path_of(card, form)
         return form_title(form) + (f" · {megabytes(path.stat().st_size, language)}"
                                    if path.is_file() else "")
 
+    _take_from_address("form", f"{page}.form", card.forms)
     form = right.segmented_control(
-        _("Form"), card.forms, default=card.forms[0], required=True, format_func=title,
-        key=f"{page}.form", bind="query-params",
+        _("Form"), card.forms, required=True, format_func=title, key=f"{page}.form",
         help=_("The same network in files of different precision. Smaller forms are faster and give "
                "almost the same answers."),
     )
-    return card, form if form in card.forms else card.forms[0]
+    _keep_in_address("model", name, next(iter(cards)))
+    _keep_in_address("form", form, card.forms[0])
+    return card, form
+
+
+def _take_from_address(name: str, key: str, options: list[str]) -> None:
+    # Streamlit's own binding would put the translated label there instead of the name.
+    if st.session_state.get(key) not in options:
+        asked = st.query_params.get(name)
+        st.session_state[key] = asked if asked in options else options[0]
+
+
+def _keep_in_address(name: str, value: str, default: str) -> None:
+    if value != default:
+        st.query_params[name] = value
+    elif name in st.query_params:
+        del st.query_params[name]
 
 
 def prepare(name: str) -> None:
