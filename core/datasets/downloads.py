@@ -201,7 +201,7 @@ def _save(target: Path, pixels: NDArray[np.uint8], targets: NDArray[np.uint8], t
 
 def _arrays(name: str, source: Download, path: Path) -> Dataset:
     try:
-        with np.load(path, allow_pickle=False) as data:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as data:
             pixels, targets, train = data["pixels"], data["targets"], int(data["train"])
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         raise StorageError(

@@ -13,7 +13,7 @@ import requests
 from core.errors import StorageError
 from core.locales import N_
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 16
 _TRIES = 5
 _TIMEOUT = 30.0
 Progress = Callable[[int, int], None]
@@ -55,6 +55,7 @@ def fetch(
     download = _Download(part, size, progress, pause)
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        pooch.get_logger().setLevel("WARNING")
         return Path(pooch.retrieve(url, f"sha256:{sha256}", name, folder, downloader=download))
     except ValueError as error:
         part.unlink(missing_ok=True)
@@ -88,11 +89,14 @@ class _Download:
 
     def __call__(self, url: str, output_file: Any, _: Any) -> None:
         last: Exception = requests.ConnectionError(url)
+        if self._here() > self.size:
+            self.part.unlink()
         for attempt in range(_TRIES):
             if attempt:
                 self.pause(min(0.5 * 2**attempt, 8))
             try:
-                self._continue(url)
+                if self._here() < self.size:
+                    self._continue(url)
             except requests.RequestException as error:
                 last = error
             if self._here() >= self.size:

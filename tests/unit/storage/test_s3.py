@@ -101,7 +101,7 @@ def moto() -> Iterator[int]:
 @pytest.fixture(scope="module")
 def proxy(moto: int) -> Iterator[Faulty]:
     server = Faulty(moto)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
     s3fs.S3FileSystem.clear_instance_cache()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{server.server_port}")
