@@ -7,7 +7,8 @@ import os
 import tarfile
 import uuid
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -24,6 +25,11 @@ from core.datasets.photofiles import PhotoFiles
 from core.errors import InputError, StorageError
 from core.locales import N_
 from core.settings import Limits, Settings
+
+try:
+    import fcntl
+except ImportError:  # Windows, where two downloads of one set at a time are not kept apart
+    fcntl = None  # type: ignore[assignment]
 
 _CIFAR_CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
 _FASHION_CLASSES = (
@@ -105,16 +111,45 @@ def downloaded(
     folder = settings.home / "datasets" / name
     prepared = folder / (f"{name}.zip" if source.kind == "tar of photos" else f"{name}.npz")
     if not prepared.exists():
-        files = [fetch(_address(f), folder, f.size, f.sha256, progress) for f in source.files]
-        write = {"tar of photos": _zip_of_tar, "cifar": _arrays_of_cifar, "idx": _arrays_of_idx}
-        _atomically(prepared, lambda target: write[source.kind](files, target), name)
-        for file in files:
-            file.unlink(missing_ok=True)
+        with _alone(folder, name):
+            if not prepared.exists():
+                _obtain(source, folder, prepared, name, progress)
     if source.kind == "tar of photos":
         size = prepared.stat().st_size / 1e6 + 1
         own = settings.limits.model_copy(update={"dataset_mb": size, "dataset_images": 10**6})
         return PhotoFiles(ZipSource(prepared, own), own, name)
     return _arrays(name, source, prepared)
+
+
+def _obtain(
+    source: Download, folder: Path, prepared: Path, name: str, progress: Progress | None
+) -> None:
+    files = [fetch(_address(f), folder, f.size, f.sha256, progress) for f in source.files]
+    write = {"tar of photos": _zip_of_tar, "cifar": _arrays_of_cifar, "idx": _arrays_of_idx}
+    _atomically(prepared, lambda target: write[source.kind](files, target), name)
+    for file in files:
+        file.unlink(missing_ok=True)
+
+
+@contextmanager
+def _alone(folder: Path, name: str) -> Iterator[None]:
+    """Let one process at a time download a set; the system ends the lock of one that is killed."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / ".lock").open("wb")
+    except OSError as error:
+        raise _unwritten(name) from error
+    with lock:
+        if fcntl is not None:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _unwritten(name: str) -> StorageError:
+    return StorageError(
+        N_("The data '{name}' could not be written to the data folder. Free some space and try again."),
+        name=name,
+    )
 
 
 def _address(file: File) -> str:
@@ -130,10 +165,7 @@ def _atomically(path: Path, write: Callable[[Path], None], name: str) -> None:
     except InputError:
         raise
     except OSError as error:
-        raise StorageError(
-            N_("The data '{name}' could not be written to the data folder. Free some space and try again."),
-            name=name,
-        ) from error
+        raise _unwritten(name) from error
     except Exception as error:  # tarfile, gzip and zlib leak a dozen kinds
         raise StorageError(
             N_("The download of '{name}' is not in the expected form. Try again later or set a mirror."),

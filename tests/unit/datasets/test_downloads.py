@@ -10,6 +10,7 @@ import struct
 import tarfile
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -88,7 +89,7 @@ def get(server: Server, folder: Path, sha256: str = DIGEST, size: int = len(CONT
 
 
 def names(folder: Path) -> list[str]:
-    return sorted(path.name for path in folder.iterdir())
+    return sorted(path.name for path in folder.iterdir() if path.name != ".lock")
 
 
 def test_it_arrives_whole_and_only_once(server: Server, tmp_path: Path) -> None:
@@ -210,6 +211,14 @@ def test_a_tar_of_photos(mirror: Server, settings: Settings) -> None:
     assert names(settings.home / "datasets" / "imagenette-160") == ["imagenette-160.zip"]
     mirror.files = {}
     assert downloaded("imagenette-160", settings).digest == dataset.digest
+
+
+def test_two_at_a_time_download_once(mirror: Server, settings: Settings) -> None:
+    wanted = source(mirror, "tar of photos", {"x.tgz": packed({"a/1.jpg": photo(1), "b/2.jpg": photo(2)})})
+    with ThreadPoolExecutor(4) as pool:
+        found = list(pool.map(lambda _: downloaded("t", settings, source=wanted).digest, range(4)))
+    assert len(set(found)) == 1
+    assert mirror.ranges == [""]
 
 
 def hostile(kind: bytes, name: str, target: str = "") -> tarfile.TarInfo:
