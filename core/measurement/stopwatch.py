@@ -100,9 +100,14 @@ def runner(path: str, threads: int, seed: int) -> Run:
     Only ``invoke`` is in the call: filling the input and reading the output are not timed. Float
     inputs are uniform in [-1, 1], integer ones over their whole range.
     """
+    return runner_of({"model_path": path}, threads, seed)
+
+
+def runner_of(source: dict[str, Any], threads: int, seed: int) -> Run:
+    """Return the call of ``runner`` for ``{"model_path": str}`` or ``{"model_content": bytes}``."""
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter: Any = Interpreter(model_path=path, num_threads=threads)
+    interpreter: Any = Interpreter(num_threads=threads, **source)
     interpreter.allocate_tensors()
     rng = np.random.default_rng(seed)
     for detail in interpreter.get_input_details():
