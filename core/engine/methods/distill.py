@@ -149,7 +149,7 @@ def _training_step(
     masked = _masked(state.model, state.masks)
     temperature = float(step.temperature)
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def one(images: Any, targets: Any, seed: Any, rate: Any) -> Any:
         optimizer.learning_rate.assign(rate)
         images = augmented(images, seed, mix=not labels)
@@ -167,7 +167,8 @@ def _training_step(
             kernel.assign(kernel * mask)
         return loss
 
-    return one
+    compiled_step: Callable[..., Any] = one
+    return compiled_step
 
 
 def _masked(model: tf_keras.Model, masks: Mapping[str, Mask]) -> list[tuple[Any, Any]]:

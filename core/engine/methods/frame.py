@@ -100,12 +100,15 @@ class State:
         later step keeps the zeros of these masks.
     promise
         What the steps so far promised.
+    reference
+        ``model`` as a float32 ``.tflite`` file, when it has been converted already.
     """
 
     model: tf_keras.Model
     original: tf_keras.Model
     masks: Mapping[str, Mask] = field(default_factory=dict)
     promise: Promise = field(default_factory=Promise)
+    reference: bytes | None = None
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from core.engine import shares
 from core.engine.methods.frame import (
     Array, Context, Finding, Mask, Outcome, State, apply_masks, implements, kernels,
 )
+from core.engine.magnitude_sensitivity import by_sensitivity
 from core.engine.probabilities import predict
 from core.engine.watching import Watch
 from core.errors import InputError
@@ -73,9 +74,7 @@ def _fractions(
     if isinstance(step.allocation, dict):
         return {n: f for n, f in step.allocation.items() if f > 0}, told
     if step.allocation == "sensitivity":
-        from core.engine.methods.sensitivity import by_sensitivity
-
-        fractions = by_sensitivity(state.model, values, step.sparsity, context)
+        fractions = by_sensitivity(state.model, values, step, context)
     else:
         rule = {"uniform": shares.uniform, "global": shares.smallest_overall,
                 "erk": shares.erdos_renyi_kernel}[step.allocation]

@@ -59,6 +59,10 @@ class Quantize(Step):
                 N_("Layers can be kept in float with the schemes int8, dynamic and int4, not with {scheme}. "
                    "Nearest recipe that works: {nearest}."), {"scheme": self.scheme},
                 (self.model_copy(update={"keep_float": 0}),))]
+        if self.keep_float and self.io == "int8":
+            return [Problem(
+                N_("A file with int8 input and output has no layer in float. Nearest recipe that works: "
+                   "{nearest}."), {}, (self.model_copy(update={"io": "float"}),))]
         able = {"int4": ("auto", "ai-edge-quantizer"), "float16": ("auto", "converter"),
                 "int16x8": ("auto", "converter")}.get(self.scheme)
         if able and self.engine not in able:
