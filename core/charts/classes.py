@@ -25,26 +25,27 @@ def top_bars(frame: pd.DataFrame, *, unsure_below: float, class_title: str, prob
     class_title, probability_title, threshold_title
         Texts of the tooltips, in the reader's language.
     """
+    # A word joiner, which has no width, sets two classes of one name apart: each keeps its bar.
     places = pd.DataFrame({
         "place": range(len(frame)), "label": frame["label"].map(str),
         "probability": frame["probability"].astype(float), "text": frame["text"].map(str),
+        "row": [f"{label} · {text}" + "\u2060" * place for place, (label, text)
+                in enumerate(zip(frame["label"], frame["text"], strict=True))],
     })
-    # Rows are placed by number, so that two classes of one name keep a bar each.
-    y = alt.Y("place:O", title=None, axis=None)
-    base = alt.Chart(places).encode(
-        y=y,
+    # Names are labels of the axis and not marks, because only those follow the page's theme.
+    names = alt.Axis(labelAlign="left", labelBaseline="middle", labelPadding=0, labelOffset=-9, labelLimit=420,
+                     labelFontSize=13, ticks=False, domain=False, grid=False, zindex=1)
+    bars = alt.Chart(places).mark_bar(
+        color=BLUE, height=10, yOffset=8, cornerRadiusEnd=3,
+    ).encode(
+        y=alt.Y("row:N", title=None, sort=alt.SortField("place"), axis=names),
+        x=alt.X("probability:Q", title=None, scale=alt.Scale(domain=[0, 1]),
+                axis=alt.Axis(format=".0%", values=[0, 0.25, 0.5, 0.75, 1])),
         tooltip=[alt.Tooltip("label:N", title=class_title),
                  alt.Tooltip("text:N", title=probability_title)],
     )
-    x = alt.X("probability:Q", title=None, scale=alt.Scale(domain=[0, 1]),
-              axis=alt.Axis(format=".0%", values=[0, 0.25, 0.5, 0.75, 1]))
-    bars = base.mark_bar(color=BLUE, height=10, yOffset=8, cornerRadiusEnd=3).encode(x=x)
-    names = base.mark_text(align="left", baseline="middle", dy=-8, fontSize=13, limit=260).encode(
-        x=alt.value(0), text="label:N")
-    shares = base.mark_text(align="right", baseline="middle", dy=-8, fontSize=13).encode(
-        x=alt.value("width"), text="text:N")
     line = alt.Chart(pd.DataFrame({"at": [unsure_below], "meaning": [threshold_title]})).mark_rule(
         color=VERMILION, strokeDash=[4, 3], strokeWidth=1.5,
     ).encode(x=alt.X("at:Q", title=None), tooltip=alt.Tooltip("meaning:N", title=None))
-    return alt.LayerChart(layer=[bars, line, names, shares]).properties(
+    return alt.LayerChart(layer=[bars, line]).properties(
         height=alt.Step(_ROW_HEIGHT) if len(frame) else 0)

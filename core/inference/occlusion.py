@@ -21,11 +21,11 @@ _RAMP = np.array([[24, 12, 60], [96, 24, 110], [176, 50, 96], [232, 105, 50], [2
 def grid_for(side: int, one_call_ms: float, budget_s: float = BUDGET_S) -> tuple[int, int]:
     """Return ``(patch, stride)`` in pixels so that the map of a square image stays in the budget.
 
-    Between 5 and 14 positions along a side; the patch covers about a fifth of the side, at least
+    Between 7 and 14 positions along a side; the patch covers about a fifth of the side, at least
     two strides, so that an object of usual size is hidden at some position.
     """
     affordable = int((budget_s * 1000 / max(one_call_ms, 0.01)) ** 0.5)
-    positions = min(max(affordable, 5), 14, side)
+    positions = min(max(affordable, 7), 14, side)
     stride = max(side // positions, 1)
     return min(max(side // 5, 2 * stride, 1), side), stride
 

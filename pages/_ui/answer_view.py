@@ -63,17 +63,18 @@ def show_table(results: Sequence[Answered]) -> None:
          else item.outcome.render(_)) for item in results
     ]
     table = pandas.DataFrame(rows(outcomes), columns=["file", "label", "probability", "unsure", "error"])
-    table.insert(0, "photo", [item.icon or None for item in results])
+    table.insert(0, "photo", [item.icon for item in results])
+    table["probability"] = table["probability"].astype(float) * 100
     table["unsure"] = [_("not sure") if unsure is True else "" for unsure in table["unsure"]]
-    table["error"] = table["error"].fillna("")
+    table[["label", "error"]] = table[["label", "error"]].fillna("")
     columns = {
         "photo": st.column_config.ImageColumn(_("Photo"), width="small"),
         "file": st.column_config.TextColumn(_("File")),
         "label": st.column_config.TextColumn(_("Best class")),
         "probability": st.column_config.ProgressColumn(
-            _("Probability"), min_value=0, max_value=1, format="percent"),
+            _("Probability"), min_value=0, max_value=100, format="%.0f %%"),
         "unsure": st.column_config.TextColumn(_("Certainty")),
-        "error": st.column_config.TextColumn(_("Why not"), width="large"),
+        "error": st.column_config.TextColumn(_("Problem"), width="large"),
     }
     if not table["error"].any():
         table, columns = table.drop(columns="error"), {**columns, "error": None}

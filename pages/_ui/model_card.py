@@ -60,7 +60,7 @@ def _facts(card: ModelCard, language: str) -> None:
         (_("Parameters"), decimal(card.parameters, language, 0) if card.parameters else "–"),
         (_("Licence"), card.licence),
         (_("Made by"), card.source.author or "–"),
-        (_("Name for links and the command line"), card.name),
+        (_("Name in links and commands"), card.name),
     ]
     st.markdown("  \n".join(f"**{term}** {plain(value)}" for term, value in lines))
     if card.source.citation:
@@ -82,7 +82,8 @@ def _forms(card: ModelCard, language: str) -> None:
 def _metrics(card: ModelCard, language: str) -> None:
     _ = i18n.translate()
     for metric in card.metrics:
-        value = f"{decimal(metric.value * 100, language)} %" if metric.value <= 1 else str(metric.value)
+        value = (f"{decimal(metric.value * 100, language)}\N{NO-BREAK SPACE}%" if metric.value <= 1
+                 else str(metric.value))
         name = _(_METRICS[metric.name]) if metric.name in _METRICS else metric.name
         images = _(" on {count} images").format(count=decimal(metric.n, language, 0)) if metric.n else ""
         st.markdown(f"**{plain(name)}** {plain(value)} ({plain(form_title(metric.form))}{plain(images)})")

@@ -53,7 +53,7 @@ def choose_model(page: str) -> tuple[ModelCard, str]:
 
     _take_from_address("form", f"{page}.form", card.forms)
     form = right.segmented_control(
-        _("Form"), card.forms, required=True, format_func=title, key=f"{page}.form",
+        _("Form"), card.forms, required=True, format_func=title, key=f"{page}.form", wrap=True,
         help=_("The same network in files of different precision. Smaller forms are faster and give "
                "almost the same answers."),
     )
@@ -104,6 +104,9 @@ def ready_or_wait(card: ModelCard) -> bool:
     if status == "waiting":
         st.info(_("This model is waiting for its weights."), icon=":material/hourglass_empty:")
         st.markdown(plain(card.text(i18n.language()).how_to_add))
+        # A run with the file in place finds the model "preparing" and never comes here.
+        if st.button(_("Prepare"), key=f"model_choice.prepare_{card.name}", icon=":material/build:"):
+            st.warning(_("The file is not there yet."), icon=":material/search_off:")
         return False
     if status == "preparing":
         prepare(card.name)

@@ -16,7 +16,7 @@ from core.locales import N_
 from pages._ui import i18n, services
 from pages._ui.state import state
 
-_SAMPLE_SIDE = 132
+_SAMPLE_SIDE = 120
 _SOURCES = {"files": N_(":material/upload: Files"), "camera": N_(":material/photo_camera: Camera")}
 
 

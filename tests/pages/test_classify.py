@@ -72,7 +72,7 @@ def test_bad_files_get_one_sentence_each_and_the_others_their_answer():
     assert "\u202e" not in seen
     assert "[x](http" not in seen
     table = test.dataframe[0].value
-    assert list(table["label"].notna()) == [True, False, False, True, False]
+    assert list(table["label"] != "") == [True, False, False, True, False]
     assert table["error"].astype(bool).sum() == 3
 
 
