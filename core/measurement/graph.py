@@ -26,6 +26,8 @@ WEIGHT_INPUT = {
     "BATCH_MATMUL": 1,
 }
 BIAS_INPUT = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV": 3}
+# How TensorFlow ends the names of weighted operations; digits that make them unique may follow.
+_OPERATIONS = ("Conv2D", "depthwise", "MatMul", "conv2d_transpose", "Tensordot")
 _PASSES_ON = frozenset({"DEQUANTIZE", "DENSIFY"})
 # What reading a damaged file raises before any check of ours sees the value.
 DAMAGE = (
@@ -135,9 +137,16 @@ class Weight:
 
     @property
     def layer(self) -> str:
-        """The original layer's name where it shows: "stem" of "model/stem/Relu6;model/stem/..."."""
-        parts = self.name.split(";")[0].split("/")
-        return parts[-2] if len(parts) > 1 else parts[0]
+        """The original layer's name where it shows: "stem" of "net/stem_bn/Norm;net/stem/Conv2D1".
+
+        Fused names list what was fused; the part that ends in the weighted operation is the one.
+        """
+        parts = [part.split("/") for part in f"{self.tensor.name};{self.name}".split(";")]
+        for part in parts:
+            if len(part) > 1 and part[-1].startswith(_OPERATIONS):
+                return part[-2]
+        last = self.name.split(";")[0].split("/")
+        return last[-2] if len(last) > 1 else last[0]
 
     def is_of(self, layer: str) -> bool:
         """Tell whether ``layer`` is a component of the names that the file gives to this weight."""
