@@ -72,7 +72,12 @@ def _from_disk(path: Path, settings: Settings) -> Dataset:
         if path != Path() and path.is_dir():  # an empty field is no wish to read the current folder
             return PhotoFiles(FolderSource(path, settings.limits), settings.limits)
         if path.is_file():
-            return PhotoFiles(ZipSource(path, settings.limits), settings.limits)
+            source = ZipSource(path, settings.limits)
+            try:
+                return PhotoFiles(source, settings.limits)
+            except InputError:
+                source.close()
+                raise
     except (OSError, ValueError):  # names that no file system takes
         pass
     known = (*BUILT_IN, *DOWNLOADS)

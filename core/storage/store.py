@@ -6,7 +6,6 @@ import contextlib
 import hashlib
 import os
 import re
-import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -20,12 +19,14 @@ from fsspec.implementations.local import LocalFileSystem
 
 from core.errors import InputError, StorageError
 from core.locales import N_
+from core.storage.caching import default_cache
 from core.storage.retrying import attempt, refusal
 
 T = TypeVar("T")
 _CHUNK = 1 << 20
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _UNFINISHED = ".unfinished"
+CONNECT_SECONDS, READ_SECONDS = 5.0, 30.0
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,8 @@ class Storage:
         S3-compatible server is named by ``AWS_ENDPOINT_URL`` in the environment, where credentials
         belong too; an address that contains any is refused.
     cache
-        Folder for local copies of remote files; default ``secateur-artifacts`` in the temporary folder.
+        Folder for local copies of remote files; by default one of this user below the
+        temporary folder.
     pause
         Waits between tries, in seconds.
 
@@ -128,14 +130,13 @@ class Storage:
             path = Path(self._place(sha256))
             self._verify(path, sha256)
             return path
-        cache = self._cache or Path(tempfile.gettempdir()) / "secateur-artifacts"
+        cache = self._local(self._cached)
         path = cache / sha256
         with contextlib.suppress(StorageError):
             self._verify(path, sha256)
             return path
         temporary = cache / f"{uuid.uuid4().hex}{_UNFINISHED}"
         try:
-            self._local(lambda: cache.mkdir(parents=True, exist_ok=True, mode=0o700))
             self._found(lambda: self._fs.get_file(self._place(sha256), str(temporary)), sha256)
             self._verify(temporary, sha256)
             self._local(lambda: temporary.replace(path))
@@ -157,8 +158,8 @@ class Storage:
         """Remove one file; one that is not there is no error."""
         with contextlib.suppress(FileNotFoundError):
             self._try(lambda: self._fs.rm_file(self._place(sha256)))
-        if self._remote and self._cache is not None:
-            (self._cache / sha256).unlink(missing_ok=True)
+        if self._remote:
+            self._local(lambda: (self._cached() / sha256).unlink(missing_ok=True))
 
     def digests(self) -> Iterator[str]:
         """Yield the SHA-256 of everything stored, sorted."""
@@ -184,6 +185,11 @@ class Storage:
         if not _DIGEST.fullmatch(sha256):
             raise StorageError(N_("'{digest}' is not an artifact's SHA-256."), digest=sha256[:80])
         return f"{self._root}/{sha256[:2]}/{sha256}"
+
+    def _cached(self) -> Path:
+        folder = self._cache or default_cache()
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return folder
 
     def _holds(self, digest: str, size: int) -> bool:
         place = self._place(digest)
@@ -250,7 +256,7 @@ def _options(scheme: str) -> dict[str, Any]:
         return {}
     # The retries here are the only ones: botocore's own would multiply with them.
     return {"config_kwargs": {"retries": {"total_max_attempts": 1},
-                              "connect_timeout": 5, "read_timeout": 30}}
+                              "connect_timeout": CONNECT_SECONDS, "read_timeout": READ_SECONDS}}
 
 
 def _chunks(content: Path | bytes) -> Iterator[bytes]:

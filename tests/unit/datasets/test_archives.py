@@ -15,6 +15,7 @@ import pytest
 from core.datasets import open_dataset, unreadable
 from core.errors import InputError, StorageError
 from core.settings import Limits, Settings
+from tests.corpus.images import mutate
 from tests.corpus.zips import Case, corpus, photo, two, zipped
 
 CASES = corpus()
@@ -94,3 +95,32 @@ def test_the_directory_of_a_huge_archive_is_not_built(settings: Settings, tmp_pa
     with pytest.raises(InputError):
         open_dataset(archive, settings)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 100_000  # kilobytes
+
+
+def attempt(data: bytes, archive: Path, settings: Settings) -> None:
+    archive.write_bytes(data)
+    try:
+        dataset = open_dataset(archive, settings)
+        unreadable(dataset)
+    except InputError:
+        return
+    assert len(dataset) > 0
+
+
+SOUND = {case.name: case.data for case in CASES if case.photos and len(case.data) < 20_000}
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", SOUND)
+def test_mutated_archives_never_crash(name: str, settings: Settings, tmp_path: Path) -> None:
+    for number in range(12):
+        attempt(mutate(SOUND[name], number), tmp_path / "a.zip", settings)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(3600)
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", SOUND)
+def test_twenty_thousand_mutated_archives_never_crash(name: str, settings: Settings, tmp_path: Path) -> None:
+    for number in range(20_000 // len(SOUND) + 1):
+        attempt(mutate(SOUND[name], 100 + number), tmp_path / "a.zip", settings)

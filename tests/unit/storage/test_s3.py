@@ -7,6 +7,7 @@ import http.client
 import http.server
 import logging
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import s3fs
 from moto.server import ThreadedMotoServer
 
 from core.errors import StorageError
-from core.storage import Artifact, Storage
+from core.storage import Artifact, Storage, caching, store
 
 CONTENT = bytes(range(256)) * 400
 DIGEST = hashlib.sha256(CONTENT).hexdigest()
@@ -45,6 +46,10 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         body = self._body()
         self.server.turns += 1
         fault = self.server.fault(self.command, self.path, self.server.turns)
+        if fault == "stalls":
+            time.sleep(1.5)
+            self.close_connection = True
+            return
         if fault == "500":
             self._answer(500, [], b"<Error><Code>InternalError</Code></Error>")
             return
@@ -211,3 +216,31 @@ def test_wrong_bucket_is_an_error_without_secrets(faulty: Faulty, tmp_path: Path
     with pytest.raises(StorageError) as caught:
         storage.put(CONTENT)
     assert SECRET not in str(caught.value)
+
+
+def test_a_server_that_stalls_is_not_waited_for(
+    storage: Storage, faulty: Faulty, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "READ_SECONDS", 0.2)
+    hasty = Storage(storage._url, pause=lambda seconds: None)
+    faulty.fault = lambda method, path, turn: "stalls"
+    with pytest.raises(StorageError, match="does not answer"):
+        hasty.read(DIGEST)
+    faulty.fault = lambda method, path, turn: None
+    hasty.put(CONTENT)
+    assert hasty.path(DIGEST).read_bytes() == CONTENT
+    hasty.delete(DIGEST)
+
+
+def test_the_default_cache_belongs_to_this_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    caching.default_cache.cache_clear()
+    try:
+        folder = caching.default_cache()
+        assert folder.parent == tmp_path
+        assert folder.stat().st_mode & 0o077 == 0
+        folder.chmod(0o777)
+        caching.default_cache.cache_clear()
+        assert caching.default_cache() != folder
+    finally:
+        caching.default_cache.cache_clear()
