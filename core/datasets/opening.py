@@ -9,6 +9,7 @@ from core.datasets.archives import ZipSource
 from core.datasets.base import Dataset, Subset
 from core.datasets.builtin import PHOTOS, digits, photos
 from core.datasets.downloads import DOWNLOADS, downloaded
+from core.datasets.fetching import Progress
 from core.datasets.folders import FolderSource
 from core.datasets.layout import SPLITS
 from core.datasets.photofiles import PhotoFiles
@@ -20,7 +21,9 @@ from core.settings import Settings
 BUILT_IN = ("digits", "photos")
 
 
-def open_dataset(spec: str | Path, settings: Settings, split: str | None = None) -> Dataset:
+def open_dataset(
+    spec: str | Path, settings: Settings, split: str | None = None, progress: Progress | None = None
+) -> Dataset:
     """Open a set of images.
 
     Parameters
@@ -35,6 +38,8 @@ def open_dataset(spec: str | Path, settings: Settings, split: str | None = None)
     split
         ``train``, ``validation`` (or ``val``) or ``test``; None for all images, in which case
         ``splits`` of the result still tells them apart.
+    progress
+        Called during a download with the bytes that are here and the bytes in all, per file.
 
     Raises
     ------
@@ -49,7 +54,7 @@ def open_dataset(spec: str | Path, settings: Settings, split: str | None = None)
         if name == "photos":
             return photos(_number(option) if option else PHOTOS)
         split = option or split
-        whole = digits() if name == "digits" else downloaded(name, settings)
+        whole = digits() if name == "digits" else downloaded(name, settings, progress)
     else:
         whole = _from_disk(Path(spec).expanduser(), settings)
     return whole if split is None else _part(whole, split)

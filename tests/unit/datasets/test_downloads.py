@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.datasets import unreadable
+from core.datasets import downloads, open_dataset, unreadable
 from core.datasets.downloads import DOWNLOADS, Download, File, downloaded
 from core.datasets.fetching import fetch
 from core.errors import InputError, StorageError
@@ -97,6 +97,23 @@ def test_it_arrives_whole_and_only_once(server: Server, tmp_path: Path) -> None:
     assert get(server, tmp_path).read_bytes() == CONTENT
     assert server.ranges == [""]
     assert names(tmp_path) == ["data.bin"]
+
+
+def test_progress_counts_bytes(server: Server, tmp_path: Path) -> None:
+    seen: list[tuple[int, int]] = []
+    fetch(server.url + "data.bin", tmp_path, len(CONTENT), DIGEST, lambda here, whole: seen.append((here, whole)))
+    assert seen[-1] == (len(CONTENT), len(CONTENT))
+    assert sorted(seen) == seen
+
+
+def test_a_set_opens_by_name(mirror: Server, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted = source(mirror, "tar of photos", {"x.tgz": packed({"train/a/1.jpg": photo(1), "val/b/2.jpg": photo(2)})})
+    monkeypatch.setattr(downloads, "DOWNLOADS", {"imagenette-160": wanted})
+    seen: list[int] = []
+    dataset = open_dataset("imagenette-160:val", settings, progress=lambda here, whole: seen.append(here))
+    assert dataset.ids == ["val/b/2.jpg"]
+    assert dataset.name == "imagenette-160:validation"
+    assert seen
 
 
 def test_a_broken_connection_is_resumed(server: Server, tmp_path: Path) -> None:
