@@ -84,7 +84,7 @@ def fold(model: Any) -> Folded:
             and len(graph.calls(layer.name)) == len(graph.calls(readers[0].layer.name)) == 1
             and list(readers[0].layer.axis) == [len(layer.output.shape) - 1]
         ):
-            absorbed[layer.name] = readers[0].layer.name
+            absorbed[layer.name] = str(readers[0].layer.name)
     return Folded(_rebuild(flat, absorbed) if absorbed else flat, absorbed)
 
 
@@ -110,14 +110,14 @@ def _rebuild(model: Any, absorbed: Mapping[str, str]) -> Any:
         tf_keras.Input(t.shape[1:], batch_size=t.shape[0], dtype=t.dtype, name=t.node.layer.name)
         for t in model.inputs
     ]
-    taken: set[str] = {t.node.layer.name for t in model.inputs}
+    taken: set[str] = {layer.name for layer in model.layers}
     outputs, pairs = _inline(model, inputs, absorbed, taken, "")
     flat = tf_keras.Model(
         inputs if len(inputs) > 1 else inputs[0],
         tf.nest.pack_sequence_as(model.output, outputs),
         name=model.name,
     )
-    by_name = {layer.name: layer for layer in model.layers}
+    by_name: dict[str, Any] = {layer.name: layer for layer in model.layers}
     for old, new in pairs:
         if old.name in absorbed and by_name.get(old.name) is old:
             new.set_weights(folded_weights(old, by_name[absorbed[old.name]]))
@@ -152,8 +152,8 @@ def _inline(
                 continue
         if id(layer) not in made:
             config = layer.get_config()
-            if layer.name in taken:
-                config["name"] = prefix + layer.name
+            while prefix and config["name"] in taken:
+                config["name"] = prefix + config["name"]
             if layer.name in absorbed:
                 config["use_bias"] = True
             taken.add(config["name"])

@@ -74,7 +74,7 @@ def to_matrix(kernel: Array, layer: Any) -> Array:
 def from_matrix(matrix: Array, layer: Any) -> Array:
     """Undo :func:`to_matrix`."""
     shape = tuple(kernel_of(layer).shape)
-    return cast(Array, np.ascontiguousarray(matrix.transpose(1, 0, 2)).reshape(shape))
+    return np.ascontiguousarray(matrix.transpose(1, 0, 2)).reshape(shape)
 
 
 def output_positions(layer: Any, shape: tuple[int, ...]) -> tuple[int, int]:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from scipy.linalg import lapack
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from core.engine.reconstruction.statistics import Moments
 

@@ -18,17 +18,15 @@ _HALF_LIMIT = 6.0e4
 
 
 class Spool:
-    """Arrays by (tensor, batch) in a folder of its own, removed on leaving the ``with`` block."""
+    """Arrays by (tensor, batch) in a folder of its own, removed by ``close``."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._dtypes: dict[tuple[str, int], np.dtype[Any]] = {}
         folder.mkdir(parents=True, exist_ok=True)
 
-    def __enter__(self) -> Spool:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Remove everything."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _path(self, name: str, batch: int) -> Path:
@@ -56,7 +54,8 @@ class Spool:
 
     def read(self, name: str, batch: int) -> np.ndarray[Any, Any]:
         """Return what was stored, in its first precision (rounded to float16 in between)."""
-        return np.load(self._path(name, batch)).astype(self._dtypes[name, batch], copy=False)
+        stored: np.ndarray[Any, Any] = np.load(self._path(name, batch))
+        return stored.astype(self._dtypes[name, batch], copy=False)
 
     def drop(self, name: str) -> None:
         """Remove every batch of a tensor."""

@@ -51,11 +51,13 @@ class Moments:
 
     def bias(self, kernel: Array) -> Array:
         """Return the bias [g, m] that makes the mean output of ``kernel`` the mean target."""
-        return self.mean_target - np.einsum("gd,gdm->gm", self.mean_input, kernel)
+        moved: Array = np.einsum("gd,gdm->gm", self.mean_input, kernel)
+        return self.mean_target - moved
 
     def output_variance(self, kernel: Array) -> Array:
         """Return the variance per row [g, m] of what ``kernel`` puts out."""
-        return np.einsum("gdm,gdm->gm", kernel, self.hessian @ kernel) / max(self.rows, 1)
+        energy: Array = np.einsum("gdm,gdm->gm", kernel, self.hessian @ kernel)
+        return energy / max(self.rows, 1)
 
 
 class Accumulator:

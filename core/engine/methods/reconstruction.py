@@ -1,0 +1,215 @@
+"""One-shot pruning by layer-wise reconstruction, without labels and without training.
+
+Batch norm is folded, then every convolution and dense layer in order is pruned and refitted by least squares to the
+outputs it had in the original, on calibration images as the layers before it, already pruned, pass them on.
+Mask search by ADMM: Boža, "Fast and Effective Weight Update for Pruned Large Language Models" (2024,
+arXiv:2401.02938); the layer-wise problem: Frantar and Alistarh, "SparseGPT" (2023, arXiv:2301.00774).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from core.engine import shares
+from core.engine.methods.frame import Array, Context, Finding, Mask, Outcome, State, implements
+from core.engine.reconstruction import allocation, kernels, sensitivity
+from core.engine.reconstruction.fold import fold
+from core.engine.reconstruction.graph import copy_of
+from core.engine.reconstruction.sequential import Walk, WalkOptions
+from core.engine.reconstruction.solvers import SparseSolver
+from core.errors import InputError
+from core.locales import N_
+from core.recipes.steps.reconstruction import Reconstruction
+
+BATCH = 25
+FEWEST = 8
+HELD_OUT = 0.4
+WIDEST = 6000
+"""Inputs of a layer beyond which its second moments would not fit in memory."""
+
+
+@implements("reconstruction")
+def apply(step: Reconstruction, state: State, context: Context) -> Outcome:
+    """Prune and refit; the new model has batch norm folded into the layers before it.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than 8 calibration images, the model is not functional, or it has nothing to prune.
+    StorageError
+        If activations cannot be written to the scratch folder.
+    """
+    images = chosen_images(step.images, context)
+    start, reference = fold(state.model).model, fold(state.original).model
+    if not same_shape(start, reference):
+        reference = start
+    work = copy_of(start)
+    layers = kernels.prunable_layers(work)
+    if not layers:
+        raise InputError(N_("The model {model} has no convolution or dense layer to prune."), model=work.name)
+    matrices = {name: kernels.kernel_of(work.get_layer(name)).numpy() for name in layers}
+    wide = [name for name in layers if kernels.to_matrix(matrices[name], work.get_layer(name)).shape[1] > WIDEST]
+    context.progress(0.0, N_("Measuring sensitivity"))
+    counts, curves = removed_counts(step, reference, matrices, wide, images, context)
+    masks = {n: m for n, m in state.masks.items() if n in matrices and m.shape == matrices[n].shape}
+    for name in wide:
+        _by_magnitude(work, name, counts[name], masks)
+    errors = _walk(work, reference, [n for n in layers if n not in wide], counts, masks, images, context)
+    zeros = {name: float((~masks[name]).mean()) for name in layers if not masks[name].all()}
+    rows = [
+        {"layer": name, "weights": int(matrices[name].size), "sparsity": float((~masks[name]).mean()),
+         "relative_error": errors.get(name),
+         "sensitivity": None if name not in curves else
+         {"levels": list(curves[name].levels), "divergence": list(curves[name].divergence)}}
+        for name in layers
+    ]
+    promise = state.promise.also(
+        zeros={**state.promise.zeros, **zeros},
+        distinct={n: k for n, k in state.promise.distinct.items() if n not in matrices},
+    )
+    return Outcome(work, {**state.masks, **masks}, promise, {"layers": rows, "images": len(images)},
+                   _findings(wide, context))
+
+
+def chosen_images(most: int, context: Context) -> _Images:
+    """Return up to ``most`` calibration images chosen by the seed.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than 8.
+    """
+    n = len(context.calibration)
+    if n < FEWEST:
+        raise InputError(N_("Reconstruction needs at least {fewest} calibration images and there are {n}. Add some."),
+                         fewest=FEWEST, n=n)
+    return _Images(context.calibration, np.sort(context.rng(5).permutation(n)[:most]))
+
+
+class _Images:
+    """Some of the calibration images, read a batch at a time."""
+
+    def __init__(self, source: Array, chosen: Array) -> None:
+        self._source = source
+        self._chosen = chosen
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def batches(self) -> Iterator[Array]:
+        """Yield float32 [b, h, w, c]."""
+        for i in range(0, len(self._chosen), BATCH):
+            yield np.asarray(self._source[self._chosen[i: i + BATCH]], np.float32)
+
+    def digest(self) -> str:
+        """Return the SHA-256 of the pixels."""
+        key = hashlib.sha256()
+        for batch in self.batches():
+            key.update(str(batch.shape).encode() + np.ascontiguousarray(batch).tobytes())
+        return key.hexdigest()
+
+
+def same_shape(one: Any, other: Any) -> bool:
+    """Whether two models have the same layers, in type, name and shape of their weights."""
+    def layout(model: Any) -> list[object]:
+        return [(type(layer), layer.name, [tuple(w.shape) for w in layer.weights])
+                for layer in model.layers if layer.weights]
+
+    return layout(one) == layout(other) and len(one.layers) == len(other.layers)
+
+
+def removed_counts(
+    step: Reconstruction, reference: Any, matrices: Mapping[str, Array], wide: Sequence[str], images: _Images,
+    context: Context,
+) -> tuple[dict[str, int], dict[str, sensitivity.Curve]]:
+    """Return how many weights each layer loses, and the curves if sensitivity decided it."""
+    sizes = {name: int(kernel.size) for name, kernel in matrices.items()}
+    total = round(step.sparsity * sum(sizes.values()))
+    if isinstance(step.allocation, dict):
+        return {n: round(step.allocation.get(n, 0.0) * sizes[n]) for n in sizes}, {}
+    if step.allocation == "sensitivity":
+        fixed = {n: round(step.sparsity * sizes[n]) for n in wide}
+        curves = profile(reference, [n for n in sizes if n not in wide], images, context)
+        cost = crop_cost(list(sizes)) if context.synthetic else {}
+        given = allocation.by_sensitivity(curves, total - sum(fixed.values()), cost)
+        return {**given, **fixed}, {c.layer: c for c in curves}
+    rule = {"uniform": shares.uniform, "global": shares.smallest_overall,
+            "erk": shares.erdos_renyi_kernel}[step.allocation]
+    return allocation.exact_counts(rule(matrices, step.sparsity), sizes, total), {}
+
+
+def crop_cost(layers: Sequence[str]) -> dict[str, float]:
+    """Return the factors on the last three layers' divergence when calibration images are crops of few photos.
+
+    Crops hold few kinds of things, so the layers that tell kinds apart look about ten times less sensitive on
+    them than on photos.
+    """
+    return dict.fromkeys(list(layers)[-3:], 10.0)
+
+
+def profile(
+    model: Any, layers: Sequence[str], images: _Images, context: Context
+) -> list[sensitivity.Curve]:
+    """Return the sensitivity curves of a folded model, from the cache if they were measured before."""
+    batches = -(-len(images) // BATCH)
+    held_out = max(1, round(HELD_OUT * batches)) if batches > 1 else 0
+    key = sensitivity.fingerprint(model, images.digest(), {"layers": list(layers), "held_out": held_out})
+    if context.cache is not None and (known := sensitivity.read_profile(context.cache, key)) is not None:
+        return known
+    curves = sensitivity.scan(
+        model, images.batches(), layers, context.scratch, held_out, check=context.check_cancelled,
+        progress=lambda done: context.progress(0.7 * done, N_("Measuring sensitivity")),
+    )
+    if context.cache is not None:
+        sensitivity.write_profile(context.cache, key, curves)
+    return curves
+
+
+def _by_magnitude(model: Any, name: str, count: int, masks: dict[str, Mask]) -> None:
+    """Prune one layer that is too wide to refit; its mask goes to ``masks``."""
+    kernel = kernels.kernel_of(model.get_layer(name))
+    value = kernel.numpy()
+    free = masks.get(name, np.ones(value.shape, bool))
+    keep = np.zeros(value.size, bool)
+    keep[np.argsort(np.where(free, np.abs(value), -1.0), axis=None, kind="stable")[count:]] = True
+    masks[name] = keep.reshape(value.shape) & free
+    kernel.assign(value * masks[name])
+
+
+def _walk(
+    work: Any, reference: Any, layers: Sequence[str], counts: Mapping[str, int], masks: dict[str, Mask],
+    images: _Images, context: Context,
+) -> dict[str, float]:
+    """Prune and refit in order; fill ``masks`` and return each layer's relative error."""
+    errors: dict[str, float] = {}
+    options = WalkOptions(seed=int(context.rng(6).integers(2**31)))
+    with Walk(work, reference, images.batches(), layers, context.scratch, options, masks,
+              context.check_cancelled) as walk:
+        for number, view in enumerate(walk):
+            context.check_cancelled()
+            context.progress(0.7 + 0.3 * number / len(layers), N_("Pruning and refitting layer by layer"))
+            solution = SparseSolver(view.problem.kernel.size - counts[view.name])(view.problem)
+            errors[view.name] = view.problem.moments.error(solution.kernel)
+            if not np.isfinite(solution.kernel).all():
+                raise InputError(N_("The layer '{layer}' could not be refitted: its inputs or weights hold values "
+                                    "that are no numbers. Check the model and the images."), layer=view.name)
+            view.replace(solution.kernel, solution.bias)
+            masks[view.name] = kernels.from_matrix(solution.mask, view.layer)
+    return errors
+
+
+def _findings(wide: Sequence[str], context: Context) -> tuple[Finding, ...]:
+    found = []
+    if wide:
+        found.append(Finding(
+            "layer-too-wide", N_("{layers}: too many inputs for a refit, so the smallest weights were dropped "
+                                 "instead."), {"layers": ", ".join(wide)}))
+    if context.synthetic:
+        found.append(Finding(
+            "crops-only", N_("Only crops of bundled photos were used for calibration. A few hundred photos like "
+                             "those that the model will see give a better result.")))
+    return tuple(found)
