@@ -28,6 +28,7 @@ WEIGHT_INPUT = {
 BIAS_INPUT = {"CONV_2D": 2, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 2, "TRANSPOSE_CONV": 3}
 # How TensorFlow ends the names of weighted operations; digits that make them unique may follow.
 _OPERATIONS = ("Conv2D", "depthwise", "MatMul", "conv2d_transpose", "Tensordot")
+Content = bytes
 _PASSES_ON = frozenset({"DEQUANTIZE", "DENSIFY"})
 # What reading a damaged file raises before any check of ours sees the value.
 DAMAGE = (
@@ -164,6 +165,7 @@ class TfliteModel:
     operators: tuple[Operator, ...]
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
+    content: Content = field(repr=False)
 
     @cached_property
     def producers(self) -> dict[int, Operator]:
@@ -209,6 +211,20 @@ class TfliteModel:
             name = self.tensors[operator.outputs[0]].name
             found.append(Weight(name=name, operator=operator, tensor=tensor, bias=bias))
         return tuple(found)
+
+    def without_parameters(self) -> Content:
+        """Return the file's bytes with the values of ``parameters`` cut out: graph, names, scales."""
+        start = np.frombuffer(self.content, np.uint8).ctypes.data
+        kept, end = [], 0
+        spans = sorted(
+            (np.frombuffer(t.data, np.uint8).ctypes.data - start, len(t.data))
+            for t in self.parameters
+            if t.data is not None
+        )
+        for offset, length in spans:
+            kept.append(self.content[end : max(end, offset)])
+            end = max(end, offset + length)
+        return b"".join([*kept, self.content[end:]])
 
     @cached_property
     def parameters(self) -> tuple[Tensor, ...]:

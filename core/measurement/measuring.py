@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -80,21 +81,24 @@ def measure(
     """
     tell = progress or _silent
     model = read_tflite(compressed)
-    before = baseline_probabilities
-    if before is None:
-        before = predict(baseline, batches(), threads)
-    tell(0.3)
-    after = predict(compressed, batches(), threads)
-    tell(0.5)
+    # zstd -19 of a large file takes as long as the predictions; both leave Python alone meanwhile.
+    with ThreadPoolExecutor(1) as pool:
+        sizes_of = pool.map(measure_size, (baseline, compressed))
+        before = baseline_probabilities
+        if before is None:
+            before = predict(baseline, batches(), threads)
+        tell(0.3)
+        after = predict(compressed, batches(), threads)
+        tell(0.5)
+        sizes = list(sizes_of)
     change = drift(before, after)
     paired = None if targets is None else paired_accuracy(before, after, targets)
-    sizes = measure_size(baseline), measure_size(compressed)
     tell(0.6)
     timing = compare_latency(baseline, compressed, threads, seed, latency_budget_s)
     tell(0.9)
     possible = bounds(model)
     said = [] if paired is None else [sentences.on_accuracy(paired)]
-    said += [sentences.on_latency(timing), *sentences.on_size(*sizes, possible)]
+    said += [sentences.on_latency(timing), *sentences.on_size(sizes[0], sizes[1], possible)]
     result = Result(
         baseline=Measurement(
             size=sizes[0],

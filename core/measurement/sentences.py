@@ -116,7 +116,8 @@ def on_size(before: Size, after: Size, possible: Bounds) -> list[Sentence]:
     said = [Sentence(
         code="size-ships",
         message=N_("The file that ships has {ships} bytes; compressed for a download it has {gzip} "
-                   "(gzip) or {zstd} (zstd). No code of single weights could get below {entropy}."),
+                   "(gzip) or {zstd} (zstd). Coding every weight by its frequency would take about "
+                   "{entropy}."),
         parameters={"ships": after.tflite_bytes, "gzip": after.gzip_bytes, "zstd": after.zstd_bytes,
                     "entropy": possible.entropy_bytes},
     )]

@@ -73,7 +73,7 @@ def _parse(path: Path, content: bytes) -> TfliteModel:
     inputs, outputs = _indices(graph.InputsAsNumpy()), _indices(graph.OutputsAsNumpy())
     for index in inputs + outputs:
         tensors[index]
-    return TfliteModel(path, len(content), tensors, operators, inputs, outputs)
+    return TfliteModel(path, len(content), tensors, operators, inputs, outputs, content)
 
 
 def _operator_name(code: Any) -> str:

@@ -65,6 +65,14 @@ def test_entropy_of_eight_values_is_at_most_three_bits(forms: Path) -> None:
     assert entropy_bytes(top) <= top.size * 3 / 8
 
 
+def test_the_rest_of_a_file_is_what_is_no_parameter(forms: Path) -> None:
+    model = read_tflite(forms / "float.tflite")
+    rest = model.without_parameters()
+    assert len(rest) == model.bytes - sum(len(t.data or b"") for t in model.parameters)
+    assert rest[4:8] == b"TFL3"
+    assert b"Conv2D" in rest
+
+
 def test_bounds_lie_below_the_file(forms: Path) -> None:
     for form in ("float", "int8", "sparse"):
         model = read_tflite(forms / f"{form}.tflite")
