@@ -68,7 +68,7 @@ def users(principal: Principal) -> None:
         _("Since"): [moment(user.created_at) for user in found.items],
         _("Last seen"): [moment(user.seen_at) for user in found.items],
     })
-    st.caption(_("{total} accounts. Choose one to act on it.").format(total=total))
+    st.caption(_("Accounts found: {total}. Choose one to act on it.").format(total=total))
     chosen = st.dataframe(table, hide_index=True, on_select="rerun", selection_mode="single-row",
                           key=f"users.table.{number}.{search}")
     rows = chosen["selection"]["rows"]
@@ -143,9 +143,8 @@ def invitations(principal: Principal) -> None:
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
             who = plain(invitation.email) if invitation.email else _("Anyone with the link")
             role = _("Administrator") if invitation.role == "admin" else _("User")
-            with st.container():
-                st.markdown(f"**{who}**")
-                st.caption(_("{role}, until {moment}").format(
-                    role=role, moment=plain(moment(invitation.expires_at))))
+            until = _("{role}, until {moment}").format(
+                role=role, moment=plain(moment(invitation.expires_at)))
+            st.markdown(f"**{who}**  \n:small[:gray[{until}]]", width="stretch")
             st.button(_("Withdraw"), key=f"users.withdraw.{invitation.id}", on_click=withdraw,
                       args=(invitation.id,), icon=":material/cancel:")

@@ -3,35 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-_MEASURED = {"float32": (18.55, 5.2, 88.8), "int8": (5.26, 2.0, 88.0)}
-"""File size in MB, median milliseconds per photo, top-1 accuracy in percent; see benchmarks/."""
+import streamlit as st
+
+_MEASURED = {"size": (18.55, 5.26), "time": (5.2, 2.0), "accuracy": (88.8, 88.0)}
+"""EfficientNet-Lite0 as float32 and as int8: file in MB, median ms per photo, top-1 in percent."""
 
 
-def measured_chart(_: Callable[[str], str]) -> Any:
-    """Return three small bar charts of the same model before and after full integer quantization."""
+def measured(_: Callable[[str], str]) -> None:
+    """Show three small bar charts of one model before and after full integer quantization."""
     import altair
     import pandas
 
-    measures = (_("File size (MB)"), _("Time per photo (ms)"), _("Top-1 accuracy (%)"))
-    forms = {"float32": _("32-bit floats"), "int8": _("8-bit integers")}
-    table = pandas.DataFrame([
-        {"form": forms[form], "measure": measure, "value": value}
-        for form, values in _MEASURED.items()
-        for measure, value in zip(measures, values, strict=True)
-    ])
-    order = list(forms.values())
-    base = altair.Chart(table).encode(
-        y=altair.Y("form:N", title=None, sort=order, axis=altair.Axis(labelLimit=160, ticks=False, domain=False)),
-        x=altair.X("value:Q", title=None, axis=None),
-        tooltip=[altair.Tooltip("form:N", title=" "), altair.Tooltip("measure:N", title="  "),
-                 altair.Tooltip("value:Q", title="   ")],
-    )
-    bars = base.mark_bar(cornerRadiusEnd=3, height=22).encode(
-        color=altair.Color("form:N", sort=order, legend=None))
-    numbers = base.mark_text(align="left", dx=5).encode(text=altair.Text("value:Q", format=".1f"))
-    return (bars + numbers).properties(height=60, width="container").facet(
-        row=altair.Row("measure:N", title=None, sort=list(measures),
-                       header=altair.Header(labelOrient="top", labelAnchor="start", labelFontWeight="bold")),
-    ).resolve_scale(x="independent")
+    titles = {"size": _("File size (MB)"), "time": _("Time per photo (ms)"),
+              "accuracy": _("Right answers (%)")}
+    forms = [_("32-bit floats"), _("8-bit integers")]
+    for column, (measure, values) in zip(st.columns(3), _MEASURED.items(), strict=True):
+        table = pandas.DataFrame({"form": forms, "value": values})
+        bars = altair.Chart(table).encode(
+            x=altair.X("form:N", title=None, sort=forms,
+                       axis=altair.Axis(labelAngle=0, ticks=False, domain=False, labelLimit=120)),
+            y=altair.Y("value:Q", title=None, axis=None,
+                       scale=altair.Scale(domain=[0, 1.15 * max(values)])),
+            tooltip=[altair.Tooltip("value:Q", title=titles[measure])],
+        )
+        numbers = bars.mark_text(dy=-9, fontSize=14).encode(text=altair.Text("value:Q", format=".1f"))
+        chart = bars.mark_bar(cornerRadiusEnd=4, size=44).encode(
+            color=altair.Color("form:N", sort=forms, legend=None)) + numbers
+        alt = _("{title}: {before:.1f} as 32-bit floats, {after:.1f} as 8-bit integers.")
+        with column:
+            st.markdown(f"**{titles[measure]}**")
+            st.altair_chart(chart.properties(height=190), height=190,
+                            alt=alt.format(title=titles[measure], before=values[0], after=values[1]))

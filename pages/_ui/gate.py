@@ -14,6 +14,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import streamlit as st
+from extra_streamlit_components.CookieManager import CookieManager, _component_func
 from streamlit import config
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.runtime.scriptrunner import get_script_run_ctx
@@ -49,6 +50,7 @@ class SessionCookie(CookieModel):
     def __init__(self) -> None:
         # The stock constructor renders its component at once, in every run of every page.
         self.settings = services.settings().cookie
+        self.place = st.container()  # outlives the form, or the component goes before it has acted
         self.token: str | None = None
 
     def get_cookie(self) -> None:
@@ -64,13 +66,12 @@ class SessionCookie(CookieModel):
                     to=state.page, **st.query_params.to_dict(),
                 )
             return
-        import extra_streamlit_components as stx
-
-        stx.CookieManager(key="gate.cookie").set(
-            self.settings.name, state.token or "", key="gate.set",
-            expires_at=datetime.now() + timedelta(days=self.settings.days),
-            secure=auth.browser_is_secure() or None, same_site="lax",
-        )
+        with self.place:
+            self._component().set(
+                self.settings.name, state.token or "", key="gate.set",
+                expires_at=datetime.now() + timedelta(days=self.settings.days),
+                secure=auth.browser_is_secure() or None, same_site="lax",
+            )
 
     def delete_cookie(self) -> None:
         """Take the token out of the browser; its session row is gone already."""
@@ -78,11 +79,16 @@ class SessionCookie(CookieModel):
         if server.serving():
             send_browser(server.OUT_PATH)
             return
-        import extra_streamlit_components as stx
+        with self.place:
+            self._component().delete(self.settings.name, key="gate.delete")
 
-        manager = stx.CookieManager(key="gate.cookie")
-        manager.cookies.setdefault(self.settings.name, "")
-        manager.delete(self.settings.name, key="gate.delete")
+    def _component(self) -> CookieManager:
+        # Made without its constructor, which would ask the browser for all cookies first: the answer starts
+        # a new run, and that takes the component away before it has set ours.
+        manager = CookieManager.__new__(CookieManager)
+        manager.cookie_manager = _component_func
+        manager.cookies = {self.settings.name: ""}
+        return manager
 
 
 class Credentials(AuthenticationModel):

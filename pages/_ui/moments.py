@@ -6,7 +6,7 @@ from datetime import datetime, tzinfo
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
-from babel.dates import format_datetime
+from babel.dates import format_date, format_time
 
 from pages._ui.i18n import language
 
@@ -15,7 +15,8 @@ def moment(when: datetime | None) -> str:
     """Return an aware moment as a short date and time, or a dash for none."""
     if when is None:
         return "–"
-    return format_datetime(when.astimezone(_zone()), "medium", locale=language())
+    local = when.astimezone(_zone())
+    return f"{format_date(local, locale=language())}, {format_time(local, 'short', locale=language())}"
 
 
 def _zone() -> tzinfo:

@@ -34,11 +34,11 @@ def session_list(principal: Principal) -> None:
     st.caption(_("A session that you do not know: end it, then change the password."))
     for session in sorted(sessions, key=lambda session: not session.current):
         with st.container(border=True, horizontal=True, vertical_alignment="center"):
-            with st.container():
-                title = device(session.user_agent) or _("Unknown browser")
-                st.markdown(f"**{plain(title)}**" + (f" :green-badge[{_('this one')}]" if session.current else ""))
-                seen = _("Last seen {moment}").format(moment=plain(moment(session.seen_at)))
-                st.caption(" · ".join(filter(None, (seen, plain(session.address)))))
+            title = plain(device(session.user_agent) or _("Unknown browser"))
+            mark = f" :green-badge[{_('this one')}]" if session.current else ""
+            seen = _("Last seen {moment}").format(moment=plain(moment(session.seen_at)))
+            where = " · ".join(filter(None, (seen, plain(session.address))))
+            st.markdown(f"**{title}**{mark}  \n:small[:gray[{where}]]", width="stretch")
             if not session.current:
                 st.button(_("End"), key=f"account.end.{session.id}", on_click=end, args=(session.id,),
                           icon=":material/logout:")

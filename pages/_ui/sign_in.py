@@ -22,11 +22,12 @@ def sign_in_here(role: str | None = None) -> Principal:
     ends. A rerun in the run that signs in would lose the cookie in both ways, so there is none.
     """
     _ = i18n.translate()
+    gate = Gate()
     place = st.empty()
     principal = None
     with place.container():
         try:
-            Gate().login(key="sign_in.form", fields={
+            gate.login(key="sign_in.form", fields={
                 "Form name": _("Sign in"),
                 "Username": _("User name or e-mail"),
                 "Password": _("Password"),

@@ -15,6 +15,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CHROMIUM = "/usr/bin/chromium"
+_PLAIN = """
+import sys
+from streamlit.web import cli
+from streamlit.web.server import app_discovery
+app_discovery.discover_asgi_app = lambda path, app_name=None: (
+    app_discovery.AppDiscoveryResult(False, None, None))
+sys.argv = ["streamlit", "run", "app.py"]
+cli.main()
+"""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -31,10 +40,14 @@ def browser_type_launch_args() -> dict[str, object]:
 
 
 class Server:
-    """``streamlit run app.py`` on a free port of this machine."""
+    """``streamlit run app.py`` on a free port of this machine.
 
-    def __init__(self, home: Path, **environment: str) -> None:
+    With ``plain`` the script runs as a host does that knows nothing of its ``st.App``.
+    """
+
+    def __init__(self, home: Path, *, plain: bool = False, **environment: str) -> None:
         self.home = home
+        self.plain = plain
         self.environment = environment
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
@@ -47,10 +60,11 @@ class Server:
         began = time.monotonic()
         with (self.home / "server.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(self.port),
-                 "--server.address", "localhost", "--server.headless", "true"],
+                [sys.executable, *(["-c", _PLAIN] if self.plain else ["-m", "streamlit", "run", "app.py"])],
                 cwd=ROOT, stdout=log, stderr=subprocess.STDOUT,
-                env={**os.environ, "SECATEUR_HOME": str(self.home), **self.environment},
+                env={**os.environ, "SECATEUR_HOME": str(self.home), "STREAMLIT_SERVER_ADDRESS": "localhost",
+                     "STREAMLIT_SERVER_PORT": str(self.port), "STREAMLIT_SERVER_HEADLESS": "true",
+                     **self.environment},
             )
         while time.monotonic() - began < 60:
             if self.process.poll() is not None:
