@@ -99,6 +99,7 @@ def measure(
     possible = bounds(model)
     said = [] if paired is None else [sentences.on_accuracy(paired)]
     said += [sentences.on_latency(timing), *sentences.on_size(sizes[0], sizes[1], possible)]
+    said += sentences.on_nothing(change.agreement, sizes[0], sizes[1], timing)
     result = Result(
         baseline=Measurement(
             size=sizes[0],

@@ -15,6 +15,7 @@ from core.measurement.statistics import pairs_needed
 
 HALF_A_POINT = 0.005
 _NO_DIFFERENCE = 0.05
+_NOTHING = 0.01
 
 
 class Sentence(BaseModel):
@@ -109,6 +110,25 @@ def on_latency(found: LatencyComparison) -> Sentence:
                      "now, threads: {threads}).")
     return Sentence(code=f"latency-{found.verdict.replace(' ', '-')}", message=message,
                     parameters=values)
+
+
+def on_nothing(
+    agreement: float, before: Size, after: Size, found: LatencyComparison
+) -> list[Sentence]:
+    """Say so when a recipe changed nothing: same answers, same size and zeros, no time saved."""
+    sizes = (
+        (before.tflite_bytes, after.tflite_bytes),
+        (before.gzip_bytes, after.gzip_bytes),
+        (before.nonzero_parameters, after.nonzero_parameters),
+    )
+    same = all(abs(a - b) <= _NOTHING * max(a, 1) for a, b in sizes)
+    if agreement < 1 or not same or found.verdict != "not distinguishable":
+        return []
+    return [Sentence(
+        code="nothing-changed",
+        message=N_("The recipe changed next to nothing: same answers, same size, no time saved. Raise "
+                   "its strength, or check that it applies to this model's layers."),
+    )]
 
 
 def on_size(before: Size, after: Size, possible: Bounds) -> list[Sentence]:

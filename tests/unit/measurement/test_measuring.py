@@ -15,7 +15,7 @@ from core.measurement.comparison import PairedAccuracy, paired_accuracy
 from core.measurement.latency import Latency, LatencyComparison
 from core.measurement.measuring import measure, predict
 from core.measurement.records import Result
-from core.measurement.sentences import on_accuracy, on_latency, on_size
+from core.measurement.sentences import on_accuracy, on_latency, on_nothing, on_size
 from core.measurement.size import bounds, measure_size
 from core.measurement.statistics import Interval
 from core.measurement.tflite_file import read_tflite
@@ -128,6 +128,13 @@ def test_an_open_difference_says_how_many_images_would_show_it() -> None:
     assert "2 900" in on_accuracy(change).render(lambda t: t, "fr").replace("\u202f", " ")
 
 
+def timed(value: float, verdict: str) -> LatencyComparison:
+    one = Latency(p50=5, p95=6, n=20, threads=1)
+    return LatencyComparison(
+        baseline=one, compressed=one, ratio=Interval(value=value, low=value, high=value),
+        verdict=verdict, noise_floor=0, rounds=10, stable=True)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize(
     ("verdict", "start"),
     [("faster", "2.5 times faster"), ("slower", "2.5 times slower"),
@@ -135,10 +142,7 @@ def test_an_open_difference_says_how_many_images_would_show_it() -> None:
 )
 def test_the_latency_sentence(verdict: str, start: str) -> None:
     value = 0.4 if verdict == "slower" else 2.5
-    one = Latency(p50=5, p95=6, n=20, threads=1)
-    found = LatencyComparison(
-        baseline=one, compressed=one, ratio=Interval(value=value, low=value, high=value),
-        verdict=verdict, noise_floor=0, rounds=10, stable=True)  # type: ignore[arg-type]
+    found = timed(value, verdict)
     assert on_latency(found).render(lambda text: text).startswith(start)
 
 
@@ -146,3 +150,12 @@ def test_zeros_that_the_file_stores_are_called_out(forms: Path) -> None:
     path = forms / "float.tflite"
     size, possible = measure_size(path), bounds(read_tflite(path))
     assert [s.code for s in on_size(size, size, possible)] == ["size-ships", "size-zeros"]
+
+
+def test_a_recipe_that_changed_nothing_is_told_so(forms: Path) -> None:
+    size, small = measure_size(forms / "float.tflite"), measure_size(forms / "int8.tflite")
+    same = timed(1, "not distinguishable")
+    assert [s.code for s in on_nothing(1, size, size, same)] == ["nothing-changed"]
+    assert on_nothing(0.99, size, size, same) == []
+    assert on_nothing(1, size, small, same) == []
+    assert on_nothing(1, size, size, timed(2, "faster")) == []
