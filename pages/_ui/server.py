@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager, suppress
+from importlib import import_module
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
@@ -75,6 +76,8 @@ async def lifespan(_app: object) -> AsyncIterator[None]:
 def _warm() -> None:
     with suppress(Exception):  # the first page shows what fails here, in words
         services.accounts()
+        for module in ("pages._ui.sign_in", "altair", "pandas"):
+            import_module(module)
 
 
 def https(headers: Headers, scheme: str) -> bool:
