@@ -1,0 +1,183 @@
+"""A small client of Streamlit's own protocol: what a browser sends and waits for, without drawing it."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+import time
+import urllib.parse
+import uuid
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+import websockets
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from streamlit.proto.WidgetStates_pb2 import WidgetState
+
+MOST_BYTES = 64 * 2**20
+
+
+@dataclass
+class Screen:
+    """What a run left on the page: widget ids, visible texts, errors, and the pages of the navigation."""
+
+    ids: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    errors: list[str] = field(default_factory=list)
+
+
+class Session:
+    """One browser tab: ``async with Session(port, token) as tab``.
+
+    Parameters
+    ----------
+    port
+        Of a server on this machine's loopback address; no other can be reached.
+    token
+        The session cookie of a person who is signed in.
+    cookie
+        Name of that cookie.
+    timeout_s
+        The longest wait for one run.
+    """
+
+    def __init__(self, port: int, token: str, cookie: str = "secateur", timeout_s: float = 60) -> None:
+        self._port, self._timeout_s = port, timeout_s
+        self._cookies = {cookie: token}
+        self._states: dict[str, WidgetState] = {}
+        self._pages: dict[str, str] = {}
+        self._page = ""
+        self._id = ""
+        self.screen = Screen()
+
+    async def __aenter__(self) -> Self:
+        self._cookies["_streamlit_xsrf"] = await asyncio.to_thread(self._xsrf)
+        self._socket = await websockets.connect(
+            f"ws://localhost:{self._port}/_stcore/stream", host="127.0.0.1", port=self._port,
+            max_size=MOST_BYTES, open_timeout=self._timeout_s,
+            subprotocols=[websockets.Subprotocol("streamlit"),
+                          websockets.Subprotocol(self._cookies["_streamlit_xsrf"])],
+            additional_headers={"Cookie": self._cookie_header},
+            origin=websockets.Origin(f"http://localhost:{self._port}"),
+            compression=None, ping_interval=None,
+        )
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                        trace: TracebackType | None) -> None:
+        await self._socket.close()
+
+    async def open(self, path: str) -> float:
+        """Load the app at ``path`` ("" is the start page); return the seconds until the run ended."""
+        message = BackMsg()
+        message.rerun_script.page_name = path
+        return await self._run(message)
+
+    async def go(self, path: str) -> float:
+        """Follow the navigation to ``path``; return the seconds of the run."""
+        self._states.clear()
+        self._page = self._pages[path]
+        return await self._run(self._rerun())
+
+    async def choose(self, key: str, value: str) -> float:
+        """Pick one option of a segmented control or pills; return the seconds of the run."""
+        state = WidgetState(id=self._widget(key))
+        state.string_array_value.data.append(value)
+        self._states[state.id] = state
+        return await self._run(self._rerun())
+
+    async def click(self, key: str) -> float:
+        """Press a button; return the seconds of the run."""
+        return await self._run(self._rerun(WidgetState(id=self._widget(key), trigger_value=True)))
+
+    async def upload(self, key: str, name: str, content: bytes) -> float:
+        """Put one file into an uploader; return the seconds of upload and run together."""
+        began = time.perf_counter()
+        request = BackMsg()
+        request.file_urls_request.request_id = uuid.uuid4().hex
+        request.file_urls_request.file_names.append(name)
+        request.file_urls_request.session_id = self._id
+        await self._socket.send(request.SerializeToString())
+        urls = (await self._receive("file_urls_response")).file_urls_response.file_urls[0]
+        await asyncio.to_thread(self._put, urls.upload_url, name, content)
+        state = WidgetState(id=self._widget(key))
+        state.file_uploader_state_value.uploaded_file_info.add(
+            name=name, size=len(content), file_id=urls.file_id, file_urls=urls)
+        self._states[state.id] = state
+        await self._run(self._rerun())
+        return time.perf_counter() - began
+
+    def _widget(self, key: str) -> str:
+        return next(name for name in self.screen.ids if name.endswith("-" + key))
+
+    def _rerun(self, *extra: WidgetState) -> BackMsg:
+        message = BackMsg()
+        message.rerun_script.page_script_hash = self._page
+        message.rerun_script.widget_states.widgets.extend([*self._states.values(), *extra])
+        return message
+
+    async def _run(self, message: BackMsg) -> float:
+        began = time.perf_counter()
+        self.screen = Screen()
+        await self._socket.send(message.SerializeToString())
+        while True:
+            seen = await self._receive("script_finished")
+            # An early finish is that of a run which this one replaced, as st.rerun() does.
+            if seen.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
+                return time.perf_counter() - began
+
+    async def _receive(self, wanted: str) -> ForwardMsg:
+        async with asyncio.timeout(self._timeout_s):
+            while True:
+                message = ForwardMsg.FromString(await self._socket.recv())
+                self._note(message)
+                if message.WhichOneof("type") == wanted:
+                    return message
+
+    def _note(self, message: ForwardMsg) -> None:
+        kind = message.WhichOneof("type")
+        if kind == "new_session":
+            self._id = message.new_session.initialize.session_id or self._id
+        elif kind == "navigation":
+            self._page = message.navigation.page_script_hash
+            self._pages = {page.url_pathname: page.page_script_hash for page in message.navigation.app_pages}
+        elif kind == "delta" and message.delta.WhichOneof("type") == "new_element":
+            element = message.delta.new_element
+            content = getattr(element, element.WhichOneof("type"))
+            if identity := getattr(content, "id", ""):
+                self.screen.ids.append(identity)
+            text = getattr(content, "body", "")
+            if element.WhichOneof("type") == "exception":
+                self.screen.errors.append(content.message)
+            elif element.WhichOneof("type") == "alert" and content.format == content.ERROR:
+                self.screen.errors.append(text)
+            elif isinstance(text, str) and text:
+                self.screen.texts.append(text)
+
+    @property
+    def _cookie_header(self) -> str:
+        return "; ".join(f"{name}={value}" for name, value in self._cookies.items())
+
+    def _xsrf(self) -> str:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout_s)
+        connection.request("GET", "/_stcore/health", headers={"Host": f"localhost:{self._port}"})
+        cookie = connection.getresponse().headers["Set-Cookie"] or ""
+        connection.close()
+        return cookie.partition("_streamlit_xsrf=")[2].partition(";")[0]
+
+    def _put(self, url: str, name: str, content: bytes) -> None:
+        boundary = uuid.uuid4().hex
+        body = (f'--{boundary}\r\nContent-Disposition: form-data; name="{name}"; filename="{name}"\r\n'
+                f"Content-Type: image/jpeg\r\n\r\n").encode() + content + f"\r\n--{boundary}--\r\n".encode()
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout_s)
+        connection.request("PUT", urllib.parse.urlsplit(url).path, body, {
+            "Host": f"localhost:{self._port}", "Cookie": self._cookie_header,
+            "Origin": f"http://localhost:{self._port}", "X-Xsrftoken": self._cookies["_streamlit_xsrf"],
+            "Content-Type": f"multipart/form-data; boundary={boundary}",
+        })
+        status = connection.getresponse().status
+        connection.close()
+        if status != 204:
+            raise ConnectionError(f"the upload was answered with {status}")
