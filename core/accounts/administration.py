@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, func, or_, select
 
 from core.accounts.foundation import changed_one
-from core.accounts.names import normal_email
+from core.accounts.names import findable, normal_email
 from core.accounts.principal import Principal, Role
 from core.accounts.profile import RESET_LIVES, Profile
 from core.accounts.tables import Invitation, Reset, SignInSession, User
@@ -60,7 +60,7 @@ class Administration(Profile):
     def users(self, principal: Principal, *, page: int = 1, size: int = 50, search: str = "") -> UserPage:
         """Return accounts by user name, ``size`` (1 to 200) to a page, those that contain ``search``."""
         page, size = max(1, int(page)), min(200, max(1, int(size)))
-        wanted = search.strip().casefold()[:100]
+        wanted = findable(search.strip().casefold()[:100])
         seen = (
             select(SignInSession.user_id, func.max(SignInSession.seen_at).label("seen_at"))
             .group_by(SignInSession.user_id).subquery()
@@ -113,7 +113,7 @@ class Administration(Profile):
         with transaction(self._engine) as session:
             self._administrator(session, principal)
             if not changed_one(session, delete(Invitation).where(
-                Invitation.id == invitation_id, Invitation.used_at.is_(None)
+                Invitation.id == findable(invitation_id), Invitation.used_at.is_(None)
             )):
                 raise NotFoundError(N_("There is no such invitation. It may have been used or withdrawn."))
 

@@ -58,6 +58,15 @@ def normal_login(text: str) -> str:
     return _folded(text[:400])
 
 
+def findable(text: str) -> str:
+    """Return ``text`` if a database can hold it, else "", which nothing is called.
+
+    For ids and searches that come from outside: PostgreSQL refuses NUL, no engine takes a broken surrogate.
+    """
+    broken = any(character == "\x00" or "\ud800" <= character <= "\udfff" for character in text[:401])
+    return "" if broken or len(text) > 400 else text
+
+
 def display_name(text: str) -> str:
     """Return the display name as stored: NFC, single inner spaces, none around.
 

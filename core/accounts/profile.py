@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from core.accounts.foundation import Deletion, as_principal
-from core.accounts.names import display_name, known_language, normal_address, normal_email
+from core.accounts.names import display_name, findable, known_language, normal_email
 from core.accounts.passwords import check_password
 from core.accounts.principal import Principal, SignedIn
 from core.accounts.signing import Signing, taken
@@ -56,10 +56,11 @@ class Profile(Signing):
         AccessError
             If the session has ended.
         """
-        new_name = None if name is None else display_name(name)
+        person = self.require(principal)
+        new_name = None if name in (None, person.name) else display_name(name or "")
         new_email = None if email is None else normal_email(email)
         new_language = None if language is None else known_language(language)
-        if new_email is not None and new_email != self.require(principal).email:
+        if new_email is not None and new_email != person.email:
             self._confirm(principal, password)
         try:
             with transaction(self._engine) as session:
@@ -96,7 +97,7 @@ class Profile(Signing):
         with transaction(self._engine) as session:
             _, user = self._live(session, principal, lock=True)
             self._set_password(session, user, new_hash)
-            return self._begin(session, user, normal_address(address), user_agent)
+            return self._begin(session, user, address, user_agent)
 
     def delete_account(self, principal: Principal, password: str) -> None:
         """Delete one's own account and everything it owns, in one transaction.
@@ -148,7 +149,7 @@ class Profile(Signing):
             raise InputError(N_("This is the only administrator. Make somebody else an administrator first."))
 
     def _user(self, session: Session, user_id: str) -> User:
-        user = session.scalar(select(User).where(User.id == user_id).with_for_update())
+        user = session.scalar(select(User).where(User.id == findable(user_id)).with_for_update())
         if user is None:
             raise NotFoundError(N_("There is no such account."))
         return user

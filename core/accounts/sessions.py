@@ -10,7 +10,7 @@ from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
 from core.accounts.foundation import Foundation, as_principal, changed_one
-from core.accounts.names import normal_address, short_text
+from core.accounts.names import findable, normal_address, short_text
 from core.accounts.principal import Principal, SignedIn
 from core.accounts.tables import SignInSession, Ticket, User
 from core.accounts.tokens import digest, new_token
@@ -85,7 +85,8 @@ class Sessions(Foundation):
         with transaction(self._engine) as session:
             self._live(session, principal, lock=True)
             if not changed_one(session, delete(SignInSession).where(
-                SignInSession.id == session_id, SignInSession.user_id == principal.user_id
+                SignInSession.id == findable(session_id),
+                SignInSession.user_id == principal.user_id,
             )):
                 raise NotFoundError(N_("There is no such session. It may have ended already."))
 

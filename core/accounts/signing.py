@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from core.accounts.foundation import changed_one
 from core.accounts.names import (
     display_name,
+    findable,
     known_language,
     normal_address,
     normal_email,
@@ -166,6 +167,7 @@ class Signing(Sessions):
         ))
 
     def _find(self, session: Session, login: str) -> User | None:
+        login = findable(login)
         return session.scalar(select(User).where(or_(User.username == login, User.email == login)))
 
     def _knows(self, session: Session, user_id: str, network: str) -> bool:

@@ -51,7 +51,7 @@ def join(accounts: Accounts) -> Callable[..., SignedIn]:
     """Open an account by user name alone; ``role="admin"`` makes it an administrator."""
 
     def make(username: str, role: str = "user", **options: str) -> SignedIn:
-        signed_in = accounts.sign_up(username, username.title(), f"{username}@example.org", PHRASE, **options)
+        signed_in = accounts.sign_up(username, "", f"{username}@example.org", PHRASE, **options)
         if role == "admin":
             accounts.set_role(LOCAL, signed_in.principal.user_id, "admin")
         return SignedIn(accounts.require(signed_in.principal), signed_in.token)
