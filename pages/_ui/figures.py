@@ -17,6 +17,7 @@ def measured(_: Callable[[str], str]) -> None:
 
     titles = {"size": _("File size (MB)"), "time": _("Time per photo (ms)"),
               "accuracy": _("Right answers (%)")}
+    ink = {"dark": "#e6ede7", "light": "#1b2a21"}.get(str(st.context.theme.type), "#6f8577")
     forms = [_("32-bit floats"), _("8-bit integers")]
     for column, (measure, values) in zip(st.columns(3), _MEASURED.items(), strict=True):
         table = pandas.DataFrame({"form": forms, "value": values})
@@ -27,7 +28,7 @@ def measured(_: Callable[[str], str]) -> None:
                        scale=altair.Scale(domain=[0, 1.15 * max(values)])),
             tooltip=[altair.Tooltip("value:Q", title=titles[measure])],
         )
-        numbers = bars.mark_text(dy=-9, fontSize=14).encode(text=altair.Text("value:Q", format=".1f"))
+        numbers = bars.mark_text(dy=-9, fontSize=14, color=ink).encode(text=altair.Text("value:Q", format=".1f"))
         chart = bars.mark_bar(cornerRadiusEnd=4, size=44).encode(
             color=altair.Color("form:N", sort=forms, legend=None)) + numbers
         alt = _("{title}: {before:.1f} as 32-bit floats, {after:.1f} as 8-bit integers.")

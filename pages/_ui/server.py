@@ -76,7 +76,7 @@ async def lifespan(_app: object) -> AsyncIterator[None]:
 def _warm() -> None:
     with suppress(Exception):  # the first page shows what fails here, in words
         services.accounts()
-        for module in ("pages._ui.sign_in", "altair", "pandas"):
+        for module in ("requests", "pandas", "altair"):
             import_module(module)
 
 
