@@ -56,7 +56,8 @@ def reliability(frame: pd.DataFrame, *, confidence_title: str, accuracy_title: s
         shape=alt.Shape("model:N", title=None, scale=alt.Scale(domain=models)),
     )
     marks = base.mark_point(filled=True, opacity=0.9).encode(
-        size=alt.Size("n:Q", legend=None, scale=alt.Scale(range=[30, 300])), tooltip=["n:Q", "confidence:Q", "accuracy:Q"]
+        size=alt.Size("n:Q", legend=None, scale=alt.Scale(range=[30, 300])),
+        tooltip=["n:Q", "confidence:Q", "accuracy:Q"],
     )
     return alt.LayerChart(layer=[diagonal, base.mark_line(opacity=0.5), marks]).properties(width=320, height=320)
 
@@ -76,7 +77,9 @@ def intervals(frame: pd.DataFrame, *, value_title: str, reference: float | None 
     bars = base.mark_rule(color=BLUE, strokeWidth=2).encode(
         x=alt.X("low:Q", title=value_title, scale=alt.Scale(zero=False)), x2="high:Q"
     )
-    points = base.mark_point(color=BLUE, filled=True, size=70).encode(x="value:Q", tooltip=["value:Q", "low:Q", "high:Q"])
+    points = base.mark_point(color=BLUE, filled=True, size=70).encode(
+        x="value:Q", tooltip=["value:Q", "low:Q", "high:Q"]
+    )
     layers: list[alt.Chart] = [bars, points]
     if reference is not None:
         line = pd.DataFrame({"at": [reference]})

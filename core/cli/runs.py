@@ -50,7 +50,8 @@ def runs(
         top1 = change.get("top1_difference")
         rows.append((
             run.id[:8], run.name, run.request.model, run.request.data, translate(run.status),
-            f"{change['size_ratio']:.2f}x" if change else "", f"{change['latency_ratio']['value']:.2f}x" if change else "",
+            f"{change['size_ratio']:.2f}x" if change else "",
+            f"{change['latency_ratio']['value']:.2f}x" if change else "",
             f"{100 * top1['value']:+.1f}" if top1 else "",
         ))
     headings = (N_("Run"), N_("Name"), N_("Model"), N_("Data"), N_("Status"), N_("Smaller"), N_("Faster"), N_("Points"))

@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 from numpy.lib.format import open_memmap
 
-from core.datasets import Dataset, batches, match_labels, open_dataset
+from core.datasets import batches, match_labels, open_dataset
 from core.datasets.base import Subset
 from core.datasets.planning import Plan, plan
-from core.errors import InputError, SecateurError
+from core.errors import SecateurError
 from core.experiments.environment import environment
 from core.experiments.predictions import Predictions
 from core.experiments.runs import RunRequest
