@@ -28,12 +28,13 @@ def layer_bars(frame: pd.DataFrame, *, zero_title: str, kept_title: str, paramet
         )
     ])
     colours = alt.Scale(domain=[kept_title, zero_title], range=[BLUE, "#C9C9C9"])
-    return alt.Chart(rows).mark_bar().encode(
+    bars: alt.Chart = alt.Chart(rows).mark_bar().encode(
         y=alt.Y("layer:N", title=None, sort=alt.SortField("place"), axis=alt.Axis(labelLimit=260)),
         x=alt.X("sum(count):Q", title=parameters_title, axis=alt.Axis(format="~s")),
         color=alt.Color("part:N", title=None, scale=colours, legend=alt.Legend(orient="top")),
         order=alt.Order("part:N", sort="ascending" if kept_title < zero_title else "descending"),
-    ).properties(height=alt.Step(_ROW))
+    )
+    return bars.properties(height=alt.Step(_ROW))
 
 
 def reliability(frame: pd.DataFrame, *, confidence_title: str, accuracy_title: str) -> alt.LayerChart:
