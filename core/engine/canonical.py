@@ -37,7 +37,7 @@ def read_arrays(model: tf_keras.Model, path: Path) -> None:
         If the file is missing or damaged, or its arrays do not fit the model.
     """
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             values = [stored[name] for name in sorted(stored.files)]
         model.set_weights(values)
     except Exception as error:  # zipfile and numpy raise a dozen kinds for a damaged file

@@ -32,6 +32,7 @@ PARTS = frozenset({
     "GlorotUniform", "HeNormal", "HeUniform", "LecunNormal", "LecunUniform", "VarianceScaling",
     "Orthogonal", "Identity", "L1", "L2", "L1L2", "MaxNorm", "NonNeg", "UnitNorm", "MinMaxNorm",
 })
+KNOWN = MODELS | LAYERS | PARTS
 ACTIVATIONS = frozenset({
     "linear", "relu", "relu6", "softmax", "sigmoid", "tanh", "swish", "silu", "gelu", "elu", "selu",
     "hard_sigmoid", "softplus", "softsign", "leaky_relu", "mish", "exponential",
@@ -53,28 +54,30 @@ def _refuse(file: str, reason: str, cause: BaseException | None = None) -> NoRet
 
 def check_config(config: object, file: str) -> None:
     """Admit a parsed model configuration, or raise InputError with what is not admitted in it."""
-    if not isinstance(config, dict) or config.get("class_name") not in MODELS:
+    if not isinstance(config, dict) or not _among(config.get("class_name"), MODELS):
         _refuse(file, "its root is not a Sequential or functional model")
     for count, (key, value, depth) in enumerate(_walk(config)):
         if count > MAX_NODES or depth > MAX_DEPTH:
             _refuse(file, "its configuration is too large")
-        if key == "class_name" and value not in MODELS | LAYERS | PARTS:
+        if key == "class_name" and not _among(value, KNOWN):
             _refuse(file, f"it uses {str(value)[:40]!r}, which is not on the list of plain layers")
         if key == "module" and str(value).split(".")[0] not in MODULES:
             _refuse(file, f"it names the module {str(value)[:40]!r}")
-        if key == "registered_name" and value not in (None, *MODELS, *LAYERS, *PARTS):
+        if key == "registered_name" and value is not None and not _among(value, KNOWN):
             _refuse(file, f"it uses {str(value)[:40]!r}, which is not on the list of plain layers")
         if key == "function":
             _refuse(file, "it names a function")
-        if key in ("activation", "recurrent_activation") and value is not None and not (
-            isinstance(value, str) and value in ACTIVATIONS
-        ):
+        if key == "activation" and value is not None and not _among(value, ACTIVATIONS):
             _refuse(file, f"the activation {str(value)[:40]!r} is not on the list")
         if key == "name" and not (isinstance(value, str) and NAME.match(value) and ".." not in value):
             _refuse(file, "a layer's name has characters other than letters, digits, '_', '.' or '-'")
         if (isinstance(value, int | float) and not isinstance(value, bool)
                 and key not in FREE_NUMBERS and not abs(value) <= MAX_NUMBER):
             _refuse(file, f"the number {value} is out of bounds")
+
+
+def _among(value: object, names: frozenset[str]) -> bool:
+    return isinstance(value, str) and value in names
 
 
 def _walk(root: object) -> Iterator[tuple[str, Any, int]]:

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -24,6 +24,9 @@ from core.locales import N_
 from core.settings import Settings, settings
 from core.zoo import Library, ModelCard, Progress
 from core.zoo.progress import STOPPED, lock, write_progress
+
+if TYPE_CHECKING:
+    from core.engine.convert import Scheme
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Report = Callable[[str, float], None]
@@ -73,7 +76,7 @@ def prepare(card: ModelCard, configuration: Settings, report: Report) -> dict[st
         done = 0.15 + 0.8 * index / len(card.forms)
         report(FLOAT if form == "float32" else CALIBRATING, done)
         content = to_tflite(
-            model, scheme=form, calibration=[inputs], io="int8" if form == "int8" else "float"
+            model, scheme=cast("Scheme", form), calibration=[inputs], io="int8" if form == "int8" else "float"
         )
         report(CHECKING, done + 0.3 / len(card.forms))
         parity = check_file(content, form, expected, inputs[:CHECKED])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from pydantic import BaseModel
 
 from core.errors import PromiseError
@@ -31,7 +31,7 @@ class Parity(BaseModel):
 
 def run_file(content: bytes, inputs: Array) -> Array:
     """Return float32 ``[n, k]`` of a ``.tflite`` for float32 ``[n, h, w, c]``, in its own numbers."""
-    interpreter = tf.lite.Interpreter(model_content=content, num_threads=2)
+    interpreter = Interpreter(model_content=content, num_threads=2)
     interpreter.allocate_tensors()
     given, answer = interpreter.get_input_details()[0], interpreter.get_output_details()[0]
     rows = []
@@ -90,9 +90,9 @@ def check_file(content: bytes, form: str, expected: Array, inputs: Array) -> Par
 
 
 def _floating(content: bytes) -> list[str]:
-    interpreter = tf.lite.Interpreter(
+    interpreter = Interpreter(
         model_content=content, experimental_preserve_all_tensors=True,
-        experimental_op_resolver_type=tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
+        experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES,
     )
     return [
         str(tensor["name"])

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-import pickle  # noqa: S403 - only the restricted subclass below reads a file
+import pickle
 import struct
 from collections import OrderedDict
 from dataclasses import dataclass

@@ -59,15 +59,16 @@ class Child:
         """Pass on each line of progress until it ends. Raises InputError with the first failure."""
         failure: Progress | None = None
         assert self.process.stdout is not None  # noqa: S101 - opened as a pipe above
-        for line in self.process.stdout:
-            try:
-                step = Progress.model_validate_json(line)
-            except ValidationError:
-                continue
-            if step.state == "failed" and failure is None:
-                failure = step
-            if progress is not None:
-                progress(step)
+        with self.process.stdout as lines:
+            for line in lines:
+                try:
+                    step = Progress.model_validate_json(line)
+                except ValidationError:
+                    continue
+                if step.state == "failed" and failure is None:
+                    failure = step
+                if progress is not None:
+                    progress(step)
         code = self.process.wait()
         if failure is not None:
             raise InputError(failure.reason, **failure.parameters)
