@@ -6,13 +6,18 @@ Streamlit finds the ``st.App`` of ``app.py`` and wraps its own routes with these
 
 from __future__ import annotations
 
+import re
 import threading
+from base64 import b64encode
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from contextlib import asynccontextmanager, suppress
+from hashlib import sha256
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
+import streamlit
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware import Middleware
@@ -33,9 +38,18 @@ Send = Callable[[Message], Awaitable[None]]
 
 TICKET_PATH = "/auth/ticket"
 OUT_PATH = "/auth/out"
+
+
+def _inline_scripts() -> str:
+    """Return the hashes of the scripts that Streamlit's own index page holds inline, to admit just those."""
+    index = (Path(streamlit.__file__).parent / "static" / "index.html").read_text("utf-8")
+    digests = (sha256(script.encode()).digest() for script in re.findall(r"<script>(.*?)</script>", index, re.S))
+    return " ".join(f"'sha256-{b64encode(digest).decode()}'" for digest in digests)
+
+
 POLICY = "; ".join((
     "default-src 'self'",
-    "script-src 'self' 'wasm-unsafe-eval'",
+    f"script-src 'self' 'wasm-unsafe-eval' {_inline_scripts()}".rstrip(),
     "style-src 'self' 'unsafe-inline'",
     "img-src 'self' data: blob:",
     "media-src 'self' data: blob:",

@@ -36,7 +36,8 @@ with profile, st.form("account.profile"):
         with errors.shown():
             accounts.update_profile(principal, name=name, email=email, language=language, password=proof)
             state.language = language
-            state.notice = i18n.translate()("Your profile is saved.")
+            _ = i18n.translate()
+            state.notice = _("Your profile is saved.")
             st.rerun()
 
 with password:

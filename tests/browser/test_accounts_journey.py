@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from core.locales import translator
 from tests.browser.conftest import Server
 
 PASSWORD = "quiet lanterns over the estuary"
@@ -32,20 +33,21 @@ def visit(browser: Browser, server: Server) -> Any:
 
 
 Visit = Callable[..., BrowserContext]
+Translate = Callable[[str], str]
 
 
-def sign_up(page: Page, name: str) -> None:
-    """Open an account by the form and wait until the app greets its owner."""
+def sign_up(page: Page, name: str, _: Translate = str) -> None:
+    """Open an account by the form, in the language of ``_``, and wait until the app greets its owner."""
     page.goto("/sign-up")
-    page.get_by_label("Name", exact=True).fill(name.title())
-    page.get_by_label("E-mail", exact=True).fill(f"{name}@example.org")
-    page.get_by_label("User name", exact=True).fill(name)
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
-    expect(page.get_by_text("Strength:")).to_be_visible(timeout=WAIT)
-    page.get_by_label("The same password again").fill(PASSWORD)
-    page.get_by_text("I will only use photos").click()
-    page.get_by_role("button", name="Create the account").click()
-    signed_in(page)
+    page.get_by_label(_("Name"), exact=True).fill(name.title())
+    page.get_by_label(_("E-mail"), exact=True).fill(f"{name}@example.org")
+    page.get_by_label(_("User name"), exact=True).fill(name)
+    page.get_by_label(_("Password"), exact=True).fill(PASSWORD)
+    expect(page.get_by_text(_("Strength: {words}").split("{")[0])).to_be_visible(timeout=WAIT)
+    page.get_by_label(_("The same password again")).fill(PASSWORD)
+    page.get_by_text(_("I will only use photos and models that I have the right to use.")).click()
+    page.get_by_role("button", name=_("Create the account")).click()
+    signed_in(page, _)
 
 
 def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
@@ -55,9 +57,9 @@ def sign_in(page: Page, name: str, password: str = PASSWORD) -> None:
     page.get_by_test_id("stFormSubmitButton").get_by_role("button").click()
 
 
-def signed_in(page: Page) -> None:
+def signed_in(page: Page, _: Translate = str) -> None:
     """Wait for the sidebar of a member."""
-    expect(page.get_by_role("button", name="Sign out")).to_be_visible(timeout=WAIT)
+    expect(page.get_by_role("button", name=_("Sign out"))).to_be_visible(timeout=WAIT)
 
 
 def signed_out(page: Page) -> None:
@@ -165,19 +167,28 @@ def test_changing_the_password_ends_every_copied_cookie(visit: Visit, server: Se
 
 
 def test_a_french_browser_gets_french_and_keeps_a_choice(visit: Visit) -> None:
-    """The language follows the browser; the sidebar's switch wins and the account remembers it."""
-    context = visit(locale="fr-FR")
-    page = context.new_page()
-    page.goto("/sign-in")
+    """The language follows the browser and is the new account's; the switch changes both for good."""
+    french, english = translator("fr"), translator("en")
+    page = visit(locale="fr-FR").new_page()
     switch = page.get_by_test_id("stSidebar").get_by_role("combobox")
+    sign_up(page, "bilingual", french)
+    page.goto("/account")
+    expect(page.get_by_role("heading", name=french("My account"))).to_be_visible(timeout=WAIT)
     expect(switch).to_have_value("Français", timeout=WAIT)
     switch.click()
     page.get_by_role("option", name="English").click()
-    expect(page.get_by_label("User name or e-mail")).to_be_visible(timeout=WAIT)
-    sign_up(page, "bilingual")
-    page.goto("/account")
-    expect(page.get_by_role("heading", name="My account")).to_be_visible(timeout=WAIT)
-    expect(switch).to_have_value("Français", timeout=WAIT)
+    expect(page.get_by_role("heading", name=english("My account"))).to_be_visible(timeout=WAIT)
+    expect(switch).to_have_value("English", timeout=WAIT)
+    signed_in(page, english)
+    other = visit(locale="fr-FR").new_page()
+    other.goto("/account")
+    expect(other.get_by_test_id("stSidebar").get_by_role("combobox")).to_have_value(
+        "Français", timeout=WAIT)
+    other.get_by_label(french("User name or e-mail")).fill("bilingual")
+    other.get_by_label(french("Password"), exact=True).fill(PASSWORD)
+    other.get_by_test_id("stFormSubmitButton").get_by_role("button").click()
+    expect(other.get_by_role("heading", name="My account")).to_be_visible(timeout=WAIT)
+    signed_in(other, english)
 
 
 def test_no_outside_address_and_no_violation_that_matters(visit: Visit, server: Server) -> None:
@@ -185,12 +196,15 @@ def test_no_outside_address_and_no_violation_that_matters(visit: Visit, server: 
     context = visit()
     page = context.new_page()
     outside: list[str] = []
+    refused: list[str] = []
+    page.on("console", lambda message: refused.append(message.text))
     page.on("request", lambda request: None if request.url.startswith(
         (server.url, server.url.replace("http", "ws"), "data:", "blob:")) else outside.append(request.url))
     page.goto("/")
-    expect(page.get_by_test_id("stVegaLiteChart")).to_be_visible(timeout=WAIT)
+    expect(page.get_by_test_id("stVegaLiteChart").last).to_be_visible(timeout=WAIT)
     page.goto("/sign-in?next=//evil.example")
     expect(page.get_by_label("User name or e-mail")).to_be_visible(timeout=WAIT)
     page.goto("/auth/ticket?ticket=forged&to=//evil.example")
     assert page.url.rstrip("/") == server.url
     assert outside == []
+    assert [message for message in refused if "Content Security Policy" in message] == []

@@ -172,3 +172,20 @@ def test_moments_follow_the_language(home: Path) -> None:
     """The list of sessions shows the year in the account's language and time zone."""
     app = open_page("account/account.py", person("ben").token)
     assert str(now().year) in words(app)
+
+
+@pytest.mark.parametrize("value", ["", "//evil.example", "a" * 5000, "\x00", "<script>", "\u202e", "é", "%00"])
+def test_odd_links_are_answered_in_words(home: Path, value: str) -> None:
+    """Whatever stands in the address, the page is a sentence or a form, never an error of ours."""
+    person("ben")
+    for file, key in (("public/sign_up.py", "invitation"), ("public/reset.py", "token"),
+                      ("account/account.py", "next")):
+        app = open_page(file, **{key: value})
+        assert not app.exception
+        assert "on our side" not in words(app)
+    app = open_page("public/reset.py", token=value or "x")
+    app.text_input(key="reset.password").input("seven copper kettles asleep")
+    app.text_input(key="reset.repeated").input("seven copper kettles asleep")
+    app.button(key="reset.set").click().run()
+    assert len(app.error) == 1
+    assert "on our side" not in app.error[0].value
