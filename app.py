@@ -15,6 +15,7 @@ if get_script_run_ctx(suppress_warning=True) is not None:
 else:
     from pages._ui import errors, server
 
+    server.prepare()
     app = st.App(
         __file__,
         routes=server.routes(),

@@ -24,6 +24,7 @@ def run() -> None:
     problem: Exception | None = None
     try:
         services.collector()
+        services.key()
         principal = auth.current()
     except Exception as error:
         problem = error

@@ -6,6 +6,7 @@ Streamlit finds the ``st.App`` of ``app.py`` and wraps its own routes with these
 
 from __future__ import annotations
 
+import hmac
 import re
 import threading
 from base64 import b64encode
@@ -28,6 +29,7 @@ from starlette.websockets import WebSocketClose
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
 
+from core.errors import SecateurError
 from pages._ui import services
 from pages._ui.site import PATHS
 
@@ -223,6 +225,22 @@ async def leave(request: Request) -> Response:
             answer.delete_cookie(name, path="/", httponly=True, samesite="lax",
                                  secure=name.startswith("__Host-"))
     return answer
+
+
+def prepare() -> None:
+    """Give Streamlit a secret that outlives the process, derived from the installation's key.
+
+    Streamlit signs its own cookies with it, among them the one that an upload needs; by default each
+    process makes up its own. A settings file or a key that cannot be used ends the program with a sentence.
+    """
+    from streamlit import config
+
+    try:
+        secret = hmac.digest(services.key(), b"streamlit cookies", "sha256").hex()
+    except SecateurError as error:
+        raise SystemExit(str(error)) from error
+    if not config.is_manually_set("server.cookieSecret"):
+        config.set_option("server.cookieSecret", secret)
 
 
 def routes() -> list[BaseRoute]:

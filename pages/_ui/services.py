@@ -57,6 +57,14 @@ def settings() -> Settings:
 
 
 @once
+def key() -> bytes:
+    """Return the installation's secret key; a weak one is an error, a missing one is made once."""
+    from core.accounts.key import cookie_key
+
+    return cookie_key(settings())
+
+
+@once
 def engine() -> Engine:
     """Return the database, migrated."""
     from core.database import connect, migrate

@@ -173,6 +173,24 @@ def test_leaving_needs_our_own_page_too(guarded: Server) -> None:
     assert all("Max-Age=0" in cookie for cookie in dropped)
 
 
+@pytest.mark.parametrize("key", ["some_key", "change-me-change-me-change-me-change-me", "a" * 64])
+def test_a_weak_key_refuses_to_start(tmp_path: Path, key: str) -> None:
+    """One sentence and an exit, and the key itself is not repeated."""
+    with pytest.raises(RuntimeError, match="cookie key") as refused:
+        Server(tmp_path, SECATEUR_COOKIE_KEY=key).start()
+    assert "Traceback" not in str(refused.value)
+    assert key not in str(refused.value)
+
+
+def test_a_missing_key_is_made_once_and_kept_private(guarded: Server) -> None:
+    """Nobody else on the machine can read it, and a restart finds it again."""
+    path = guarded.home / "cookie.key"
+    assert path.stat().st_mode & 0o777 == 0o600
+    kept = path.read_bytes()
+    guarded.restart()
+    assert path.read_bytes() == kept
+
+
 def test_the_log_holds_no_secret(guarded: Server) -> None:
     """Tickets travel in an address, so addresses are not logged."""
     made, token = ticket(guarded)
