@@ -174,7 +174,7 @@ def test_moments_follow_the_language(home: Path) -> None:
     assert str(now().year) in words(app)
 
 
-@pytest.mark.parametrize("value", ["", "//evil.example", "a" * 5000, "\x00", "<script>", "\u202e", "é", "%00"])
+@pytest.mark.parametrize("value", ["//evil.example", "a" * 5000, "\x00<script>\u202eé%00"])
 def test_odd_links_are_answered_in_words(home: Path, value: str) -> None:
     """Whatever stands in the address, the page is a sentence or a form, never an error of ours."""
     person("ben")
