@@ -12,7 +12,10 @@ from core.engine.methods.frame import Array, Context, kernels
 from core.engine.probabilities import compiled, divergence, in_batches
 from core.engine.reconstruction.allocation import by_sensitivity as share
 from core.engine.reconstruction.sensitivity import (
-    Curve, fingerprint, read_profile, write_profile,
+    Curve,
+    fingerprint,
+    read_profile,
+    write_profile,
 )
 from core.locales import N_
 from core.recipes.steps.magnitude import Magnitude

@@ -37,7 +37,8 @@ def ranking(
         return _by_debugger(model, reference, calibration, names)
     trial = edge_quantizer.quantize(reference, scheme, calibration)
     rows = compare_layers(reference, trial, calibration[:1], names)
-    found = [{"layer": row["layer"], "output": row["output"], "tensor": row["output"], "error": -float(row["weight_db"])}
+    found = [{"layer": row["layer"], "output": row["output"], "tensor": row["output"],
+              "error": -float(row["weight_db"])}
              for row in rows if row["weight_db"] is not None]
     return sorted(found, key=lambda row: -float(str(row["error"])))
 

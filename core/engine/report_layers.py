@@ -36,10 +36,10 @@ def compare_layers(
     Returns
     -------
     list of dict
-        ``layer``, ``output`` (the name of its output in the file), ``type`` (of the stored weights), ``weights``, ``weight_db`` and ``output_db``: ten times
-        the decimal logarithm of signal over error power, of the weights and of the layer's outputs. The
-        outputs' error includes what comes from the layers before. None where the layers cannot be matched
-        or there is no error.
+        ``layer``; ``output``, the name of its output in the file; ``type`` of the stored weights;
+        ``weights``; ``weight_db`` and ``output_db``: ten times the decimal logarithm of signal over error
+        power, of the weights and of the layer's outputs. The outputs' error includes what comes from the
+        layers before. None where the layers cannot be matched or there is no error.
     """
     first, second = parse(reference), parse(other)
     weights = {w.name: w for w in second.weights}

@@ -4,7 +4,7 @@ A method's parameters live here, in ``steps/<kind>.py``, free of TensorFlow; its
 ``core/engine/methods/<kind>.py``.
 """
 
-from core.recipes import steps as _steps  # importing registers the kinds
+from core.recipes import steps as _steps  # noqa: F401 - importing registers the kinds
 from core.recipes.catalogue import load_recipe, preset_words, presets
 from core.recipes.composition import check, one_line, repair
 from core.recipes.facts import LayerFacts, ModelFacts

@@ -44,6 +44,29 @@ def describe_step(cls: type[Step], translate: Callable[[str], str] = str) -> dic
     }
 
 
+def markdown(translate: Callable[[str], str] = str) -> str:
+    """Return the table of every step's fields for the docs, in Markdown."""
+    lines = ["| step | field | meaning | values | default |", "|---|---|---|---|---|"]
+    for kind in describe(translate):
+        for field in kind["fields"]:
+            default = field["default"]
+            shown = str(default).lower() if isinstance(default, bool) else f"{default}"
+            lines.append(f"| {kind['kind']} | `{field['name']}` | {field['title']}. {field['help']} "
+                         f"| {_values(field)} | {shown} |")
+    return "\n".join(lines)
+
+
+def _values(field: dict[str, Any]) -> str:
+    if field["choices"]:
+        named = ", ".join(f"`{choice['value']}`" for choice in field["choices"])
+        return named + (", or {layer: fraction}" if field["by_layer"] else "")
+    if field["type"] == "boolean":
+        return "`true`, `false`"
+    low = f"above {field['exclusive_minimum']}" if field["exclusive_minimum"] is not None else f"{field['minimum']}"
+    high = "" if field["maximum"] is None else f" to {field['maximum']}"
+    return f"{low}{high} {field['unit']}".strip()
+
+
 def _field(name: str, info: FieldInfo, translate: Callable[[str], str]) -> dict[str, Any]:
     extra: dict[str, Any] = dict(info.json_schema_extra) if isinstance(
         info.json_schema_extra, dict) else {}

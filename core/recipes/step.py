@@ -70,11 +70,11 @@ class Step(BaseModel):
         """Return the contradictions between this step's own fields."""
         return []
 
-    def problems_after(self, earlier: tuple[Step, ...]) -> list[Problem]:
+    def problems_after(self, earlier: tuple[Step, ...]) -> list[Problem]:  # noqa: ARG002 - for subclasses
         """Return what makes this step impossible after ``earlier`` ones, beyond the order of roles."""
         return []
 
-    def problems_on(self, facts: ModelFacts) -> list[Problem]:
+    def problems_on(self, facts: ModelFacts) -> list[Problem]:  # noqa: ARG002 - for subclasses
         """Return what makes this step impossible on one model."""
         return []
 

@@ -20,7 +20,14 @@ import tf_keras
 
 from core.engine.augmentation import augmented
 from core.engine.methods.frame import (
-    Array, Context, Finding, Mask, Outcome, State, implements, kernels,
+    Array,
+    Context,
+    Finding,
+    Mask,
+    Outcome,
+    State,
+    implements,
+    kernels,
 )
 from core.engine.probabilities import compiled, divergence, in_batches, logits_of, predict
 from core.engine.watching import require_finite

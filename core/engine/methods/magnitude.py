@@ -12,14 +12,25 @@ from typing import Any
 import numpy as np
 import tf_keras
 from tensorflow_model_optimization.python.core.sparsity.keras import (
-    prune, pruning_callbacks, pruning_schedule, pruning_wrapper,
+    prune,
+    pruning_callbacks,
+    pruning_schedule,
+    pruning_wrapper,
 )
 
 from core.engine import shares
-from core.engine.methods.frame import (
-    Array, Context, Finding, Mask, Outcome, State, apply_masks, implements, kernels,
-)
 from core.engine.magnitude_sensitivity import by_sensitivity
+from core.engine.methods.frame import (
+    Array,
+    Context,
+    Finding,
+    Mask,
+    Outcome,
+    State,
+    apply_masks,
+    implements,
+    kernels,
+)
 from core.engine.probabilities import predict
 from core.engine.watching import Watch
 from core.errors import InputError

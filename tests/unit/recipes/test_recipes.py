@@ -10,9 +10,20 @@ import yaml
 
 from core.errors import InputError
 from core.recipes import (
-    REGISTRY, LayerFacts, ModelFacts, check, describe, in_words, load_recipe, parse_recipe,
-    preset_words, presets, repair, step_in_words,
+    REGISTRY,
+    LayerFacts,
+    ModelFacts,
+    check,
+    describe,
+    in_words,
+    load_recipe,
+    parse_recipe,
+    preset_words,
+    presets,
+    repair,
+    step_in_words,
 )
+from core.recipes.__main__ import DOCUMENT, with_table
 
 
 def recipe(*steps):
@@ -176,3 +187,8 @@ def test_recipes_need_no_tensorflow():
 
 def test_presets_come_in_the_order_of_the_design():
     assert list(presets()) == ["smaller-safe", "smallest", "fastest-cpu", "label-free", "sparse-mobile"]
+
+
+def test_the_table_in_the_docs_is_up_to_date():
+    text = DOCUMENT.read_text("utf-8")
+    assert with_table(text) == text, "run `python -m core.recipes`"
