@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core.accounts import Principal
+from core.charts import top_bars
 from core.errors import SecateurError
 from core.inference import Answer, rows, to_csv, to_json
 from pages._ui import answers, errors, i18n, services
@@ -94,22 +95,14 @@ def show_table(results: Sequence[Answered]) -> None:
 
 
 def _bars(answer: Answer) -> None:
-    import pandas
-
-    from core.charts import top_bars
-
     _ = i18n.translate()
     language = i18n.language()
-    frame = pandas.DataFrame([
-        {"label": p.label, "probability": p.probability, "text": percent(p.probability, language)}
-        for p in answer.predictions
-    ])
-    threshold = services.settings().models.unsure_below
+    classes = [(p.label, p.probability, percent(p.probability, language)) for p in answer.predictions]
     chart = top_bars(
-        frame, unsure_below=threshold, class_title=_("Class"), probability_title=_("Probability"),
-        threshold_title=_("Below this line: not sure"))
-    heard = ", ".join(f"{row.label} {row.text}" for row in frame.itertuples())
-    st.altair_chart(chart, alt=_("Most probable classes: {classes}").format(classes=heard))
+        classes, unsure_below=services.settings().models.unsure_below, class_title=_("Class"),
+        probability_title=_("Probability"), threshold_title=_("Below this line: not sure"))
+    heard = ", ".join(f"{label} {text}" for label, _probability, text in classes)
+    st.vega_lite_chart(chart, alt=_("Most probable classes: {classes}").format(classes=heard))
 
 
 def _facts(answer: Answer) -> None:
