@@ -19,6 +19,7 @@ _STATUS = {
 }
 _METRICS = {"top1": N_("Top-1 accuracy"), "top5": N_("Top-5 accuracy")}
 _SOME = 12
+_LABELS_HEIGHT = 280
 
 
 def show_model(card: ModelCard) -> None:
@@ -91,13 +92,8 @@ def _metrics(card: ModelCard, language: str) -> None:
 
 
 def _labels(labels: list[str]) -> None:
-    _ = i18n.translate()
     if len(labels) <= _SOME:
         st.markdown(plain(" · ".join(labels)))
         return
-    import pandas
-
-    st.dataframe(pandas.DataFrame({"label": labels}), height=300, column_config={
-        "_index": st.column_config.NumberColumn(_("Number"), width="small"),
-        "label": st.column_config.TextColumn(_("Class")),
-    }, alt=_("The classes in the order of the model's outputs"))
+    with st.container(height=_LABELS_HEIGHT, border=False):
+        st.markdown(plain(" · ".join(f"{index}\N{NO-BREAK SPACE}{label}" for index, label in enumerate(labels))))

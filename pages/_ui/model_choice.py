@@ -7,7 +7,7 @@ import threading
 
 import streamlit as st
 
-from core.errors import SecateurError
+from core.errors import NotFoundError, SecateurError
 from core.locales import N_
 from core.zoo import ModelCard
 from pages._ui import errors, i18n, services
@@ -38,6 +38,8 @@ def choose_model(page: str) -> tuple[ModelCard, str]:
     language = i18n.language()
     library = services.library()
     cards = {card.name: card for card in library.cards()}
+    if not cards:
+        raise NotFoundError(N_("This installation has no model. Put one into its models folder."))
     left, right = st.columns([3, 4], vertical_alignment="bottom")
     _take_from_address("model", f"{page}.model", list(cards))
     name = left.selectbox(
@@ -76,23 +78,24 @@ def _keep_in_address(name: str, value: str, default: str) -> None:
         del st.query_params[name]
 
 
-def prepare(name: str) -> None:
-    """Build a model's files in a child process, in the background; once at a time."""
+def prepare(*names: str) -> None:
+    """Build models' files in one child process, in the background; each model once at a time."""
     with _lock:
-        if name in _running:
-            return
-        _running.add(name)
+        wanted = [name for name in names if name not in _running]
+        _running.update(wanted)
+    if not wanted:
+        return
 
     def build() -> None:
         try:
-            services.library().prepare(names=[name])
+            services.library().prepare(names=wanted)
         except SecateurError as error:
-            logger.warning("preparing %s failed: %s", name, error)
+            logger.warning("preparing %s failed: %s", ", ".join(wanted), error)
         finally:
             with _lock:
-                _running.discard(name)
+                _running.difference_update(wanted)
 
-    threading.Thread(target=build, name=f"prepare-{name}", daemon=True).start()
+    threading.Thread(target=build, name="prepare", daemon=True).start()
 
 
 def ready_or_wait(card: ModelCard) -> bool:

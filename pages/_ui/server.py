@@ -52,8 +52,11 @@ async def lifespan(_app: object) -> AsyncIterator[None]:
 def _warm() -> None:
     with suppress(Exception):  # the first page shows what fails here, in words
         services.accounts()
-        for module in ("requests", "pandas", "altair"):
-            import_module(module)
+        import_module("requests")
+    with suppress(Exception):
+        from pages._ui import model_choice
+
+        model_choice.prepare(*services.library().pending())
 
 
 def secure(request: Request) -> bool:
