@@ -22,13 +22,14 @@ from typing import Any
 import numpy as np
 from numpy.lib.format import open_memmap
 
-from core.datasets import batches, match_labels, open_dataset
+from core.datasets import batches, match_labels
 from core.datasets.base import Subset
 from core.datasets.planning import Plan, plan
 from core.errors import SecateurError
 from core.experiments.environment import environment
 from core.experiments.predictions import Predictions
 from core.experiments.runs import RunRequest
+from core.experiments.subjects import open_subject
 from core.locales import N_
 from core.measurement.measuring import measure, predict
 from core.measurement.records import Result
@@ -67,8 +68,8 @@ def read_subject(request: RunRequest, library: Library, configured: Settings) ->
     name, _, form = request.model.partition(":")
     card = library.card(name)
     recipe = load_recipe(request.recipe)
-    data = open_dataset(request.data, configured)
-    other = None if request.calibration is None else open_dataset(request.calibration, configured)
+    data = open_subject(request.data, configured)
+    other = None if request.calibration is None else open_subject(request.calibration, configured)
     divided = plan(
         data, request.seed, trains=any(step.trains() for step in recipe.steps), calibration=other, limit=request.limit
     )

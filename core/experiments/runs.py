@@ -51,7 +51,10 @@ class Failure(BaseModel):
 
 
 class Run(BaseModel):
-    """A run as its owner sees it. ``seconds_left`` is None until it can be told."""
+    """A run as its owner sees it. ``seconds_left`` is None until it can be told.
+
+    ``estimate`` is what was expected before it was made (``core.experiments.estimates.Estimate``), if anything was.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -69,6 +72,7 @@ class Run(BaseModel):
     record: dict[str, Any] | None
     error: Failure | None
     log: str
+    estimate: dict[str, Any] | None = None
     artifacts: tuple[Artifact, ...]
 
     @property

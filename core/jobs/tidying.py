@@ -8,7 +8,7 @@ import shutil
 from sqlalchemy import Engine, select
 
 from core.database import reading
-from core.experiments.tables import ArtifactRow
+from core.experiments.tables import ArtifactRow, UploadRow
 from core.jobs.leases import unfinished
 from core.settings import Settings
 from core.storage import Storage
@@ -34,6 +34,7 @@ def tidy(engine: Engine, storage: Storage, settings: Settings) -> tuple[int, int
     stored = set(storage.digests())
     with reading(engine) as session:
         stored -= set(session.scalars(select(ArtifactRow.sha256)))
+        stored -= set(session.scalars(select(UploadRow.sha256)))
     if unfinished(engine):
         return folders, 0
     for sha256 in stored:
