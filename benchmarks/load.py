@@ -51,8 +51,11 @@ def people(home: Path, count: int) -> list[str]:
     engine = connect(configuration.database_url)
     migrate(engine)
     accounts = Accounts(engine, configuration, hasher=Hasher(time_cost=1, memory_kib=64, lanes=1))
-    tokens = [accounts.sign_up(f"reader{n}", "Reader", f"reader{n}@example.org", PASSPHRASE).token
-              for n in range(count)]
+    tokens = [
+        accounts.sign_up(f"reader{n}", "Reader", f"reader{n}@example.org", PASSPHRASE,
+                         address=f"10.{n >> 16 & 255}.{n >> 8 & 255}.{n & 255}").token
+        for n in range(count)
+    ]
     engine.dispose()
     return tokens
 
