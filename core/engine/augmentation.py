@@ -28,7 +28,7 @@ def augmented(images: Any, seed: Any, mix: bool) -> Any:
 
 def _cropped(images: Any, seed: Any) -> Any:
     n = tf.shape(images)[0]
-    random = tf.random.stateless_uniform([n, 4], [*seed, 11, 0])
+    random = tf.random.stateless_uniform([n, 4], tf.add(seed, (11, 0)))
     side = tf.sqrt(0.5 + 0.5 * random[:, 0])
     top, left = random[:, 1] * (1 - side), random[:, 2] * (1 - side)
     flip = random[:, 3] < 0.5
@@ -42,7 +42,7 @@ def _shifted(images: Any, seed: Any) -> Any:
     most = max(1, height // 8)
     padded = tf.pad(images, [[0, 0], [most, most], [most, most], [0, 0]], "SYMMETRIC")
     n = tf.shape(images)[0]
-    offsets = tf.random.stateless_uniform([n, 2], [*seed, 13, 0], 0, 2 * most + 1, tf.int32)
+    offsets = tf.random.stateless_uniform([n, 2], tf.add(seed, (13, 0)), 0, 2 * most + 1, tf.int32)
     rows = offsets[:, :1] + tf.range(height)[tf.newaxis]
     columns = offsets[:, 1:] + tf.range(width)[tf.newaxis]
     down = tf.gather(padded, rows, axis=1, batch_dims=1)
@@ -50,6 +50,6 @@ def _shifted(images: Any, seed: Any) -> Any:
 
 
 def _mixed(images: Any, seed: Any) -> Any:
-    random = tf.random.stateless_uniform([2], [*seed, 17, 0])
+    random = tf.random.stateless_uniform([2], tf.add(seed, (17, 0)))
     share = tf.where(random[0] < 0.5, 0.5 * random[1], 0.0)
     return images * (1 - share) + tf.roll(images, 1, axis=0) * share
