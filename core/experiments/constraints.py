@@ -75,3 +75,15 @@ def non_dominated(runs: pd.DataFrame, cost: str, gain: str) -> pd.Series[bool]:
             best = float(row[gain])
             front.append(index)
     return pd.Series(runs.index.isin(front), index=runs.index)
+
+
+def standing(runs: pd.DataFrame, cost: str, gain: str, constraint: Constraint | None) -> pd.Series[str]:
+    """Return, per run, "best", "front", "dominated" or "fails": how a chart of ``gain`` over ``cost`` marks it."""
+    front = non_dominated(runs, cost, gain)
+    marks = front.map({True: "front", False: "dominated"})
+    if constraint is not None:
+        marks = marks.mask(~constraint.passes(runs), "fails")
+        best = constraint.best(runs)
+        if best is not None:
+            marks = marks.where(runs.index != best, "best")
+    return marks

@@ -1,0 +1,148 @@
+"""What a gain costs: measured runs with their ranges, the baseline, the front, and an estimate that looks like one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import altair as alt
+import pandas as pd
+
+from core.charts.classes import BLUE, VERMILION
+
+GREY = "#767676"
+GREEN = "#009E73"
+STATES = ("front", "dominated", "fails", "best", "estimate")
+_COLOURS = {"front": BLUE, "dominated": GREY, "fails": VERMILION, "best": GREEN, "estimate": GREY}
+_SHAPES = {"front": "circle", "dominated": "square", "fails": "cross", "best": "triangle-up", "estimate": "diamond"}
+_HEIGHT = 300
+
+
+@dataclass(frozen=True)
+class Shade:
+    """The part of the chart that a constraint excludes: beyond ``bound`` on one axis."""
+
+    axis: Literal["x", "y"]
+    side: Literal["above", "below"]
+    bound: float
+
+
+@dataclass(frozen=True)
+class _Axes:
+    x_title: str
+    y_title: str
+    x_domain: list[float]
+    y_domain: list[float]
+    x_format: str
+
+    def encoding(self, x: str, y: str) -> dict[str, alt.X | alt.Y]:
+        x_scale, y_scale = (alt.Scale(domain=domain, nice=False) for domain in (self.x_domain, self.y_domain))
+        return {"x": alt.X(f"{x}:Q", title=self.x_title, scale=x_scale, axis=alt.Axis(format=self.x_format)),
+                "y": alt.Y(f"{y}:Q", title=self.y_title, scale=y_scale)}
+
+
+def tradeoff(
+    frame: pd.DataFrame,
+    *,
+    x_title: str,
+    y_title: str,
+    words: Mapping[str, str],
+    name_title: str,
+    baseline: tuple[float | None, float | None] = (None, None),
+    baseline_title: str = "",
+    shade: Shade | None = None,
+    joined: bool = True,
+    x_format: str = "~g",
+) -> alt.LayerChart:
+    """Return a chart whose points can be chosen: the selection is called "run" and holds the field ``run``.
+
+    Parameters
+    ----------
+    frame
+        Columns ``run`` (id, empty for the estimate), ``name``, ``x``, ``x_low``, ``x_high``, ``y``, ``y_low``,
+        ``y_high`` (ranges may be missing) and ``state``, one of ``STATES``.
+    words
+        What each state is called in the legend.
+    baseline
+        Its x and y; each that is known is a dashed line.
+    joined
+        Whether the points on the front are joined by a line.
+    """
+    rows = frame.assign(kind=frame["state"].map(dict(words)))
+    axes = _Axes(x_title, y_title, _domain(rows, "x", baseline[0], shade), _domain(rows, "y", baseline[1], shade),
+                 x_format)
+    layers: list[alt.Chart] = []
+    if shade is not None:
+        layers.append(_shaded(shade, axes))
+    for value, channel in ((baseline[0], "x"), (baseline[1], "y")):
+        if value is not None:
+            line = alt.Chart(pd.DataFrame({"at": [value], "what": [baseline_title]}))
+            layers.append(line.mark_rule(color=GREY, strokeDash=[6, 4]).encode(
+                **{channel: "at:Q"}, tooltip=alt.Tooltip("what:N", title=None)))
+    measured, guessed = rows[rows["state"] != "estimate"], rows[rows["state"] == "estimate"]
+    if joined:
+        front = measured[measured["state"].isin(["front", "best"])].sort_values("x")
+        layers.append(alt.Chart(front).mark_line(color=BLUE, opacity=0.5).encode(**axes.encoding("x", "y")))
+    layers += [_ranges(measured, axes, dashed=False), _ranges(guessed, axes, dashed=True)]
+    layers.append(_points(rows, axes, words, name_title))
+    return alt.LayerChart(layer=layers).properties(height=_HEIGHT)
+
+
+def _points(rows: pd.DataFrame, axes: _Axes, words: Mapping[str, str], name_title: str) -> alt.Chart:
+    shown = [state for state in STATES if (rows["state"] == state).any()]
+    names = [words[state] for state in shown]
+    colour = alt.Scale(domain=names, range=[_COLOURS[s] for s in shown])
+    shape = alt.Scale(domain=names, range=[_SHAPES[s] for s in shown])
+    legend = alt.Legend(orient="top", columns=3, labelLimit=200)
+    hollow = alt.datum.state == "estimate"
+    color = alt.Color("kind:N", title=None, scale=colour, legend=legend)
+    chart: alt.Chart = alt.Chart(rows).mark_point(size=110, strokeWidth=2).encode(
+        **axes.encoding("x", "y"), color=color,
+        fill=alt.condition(hollow, alt.value("transparent"), color),
+        shape=alt.Shape("kind:N", title=None, scale=shape, legend=legend),
+        opacity=alt.condition(alt.datum.state == "dominated", alt.value(0.4), alt.value(1.0)),
+        strokeDash=alt.condition(hollow, alt.value([3, 2]), alt.value([1, 0])),
+        tooltip=[alt.Tooltip("name:N", title=name_title), alt.Tooltip("kind:N", title=" "),
+                 alt.Tooltip("x:Q", title=axes.x_title, format=".3~f"),
+                 alt.Tooltip("y:Q", title=axes.y_title, format=".3~f")],
+    ).add_params(alt.selection_point(name="run", fields=["run"], on="click"))
+    return chart
+
+
+def _ranges(rows: pd.DataFrame, axes: _Axes, *, dashed: bool) -> alt.Chart:
+    sides = [
+        rows.assign(xa=rows["x"], xb=rows["x"], ya=rows["y_low"], yb=rows["y_high"]),
+        rows.assign(xa=rows["x_low"], xb=rows["x_high"], ya=rows["y"], yb=rows["y"]),
+    ]
+    drawn = pd.concat([side.dropna(subset=["xa", "xb", "ya", "yb"]) for side in sides])
+    chart: alt.Chart = alt.Chart(drawn[["xa", "xb", "ya", "yb", "state"]]).mark_rule(
+        strokeWidth=1.5, strokeDash=[4, 3] if dashed else [1, 0], color=GREY, clip=True,
+    ).encode(
+        **axes.encoding("xa", "ya"), x2="xb:Q", y2="yb:Q",
+        opacity=alt.condition(alt.datum.state == "dominated", alt.value(0.35), alt.value(0.8)),
+    )
+    return chart
+
+
+def _shaded(shade: Shade, axes: _Axes) -> alt.Chart:
+    domain = axes.x_domain if shade.axis == "x" else axes.y_domain
+    ends = [shade.bound, domain[1]] if shade.side == "above" else [domain[0], shade.bound]
+    (xa, xb), (ya, yb) = (ends, axes.y_domain) if shade.axis == "x" else (axes.x_domain, ends)
+    area = pd.DataFrame({"xa": [xa], "xb": [xb], "ya": [ya], "yb": [yb]})
+    chart: alt.Chart = alt.Chart(area).mark_rect(color=VERMILION, opacity=0.12, clip=True).encode(
+        **axes.encoding("xa", "ya"), x2="xb:Q", y2="yb:Q")
+    return chart
+
+
+def _domain(rows: pd.DataFrame, axis: str, also: float | None, shade: Shade | None) -> list[float]:
+    columns = [axis, f"{axis}_low", f"{axis}_high"]
+    values = pd.concat([rows[column].astype(float) for column in columns]).dropna()
+    found = [*values.tolist(), *([] if also is None else [also])]
+    if shade is not None and shade.axis == axis:
+        found.append(shade.bound)
+    if not found:
+        return [0.0, 1.0]
+    low, high = min(found), max(found)
+    margin = 0.06 * (high - low) or max(0.1 * abs(high), 0.1)
+    return [max(0.0, low - margin) if low >= 0 else low - margin, high + margin]
