@@ -118,8 +118,9 @@ def _rebuild(model: Any, absorbed: Mapping[str, str]) -> Any:
         name=model.name,
     )
     by_name: dict[str, Any] = {layer.name: layer for layer in model.layers}
+    own = {id(layer) for layer in model.layers}
     for old, new in pairs:
-        if old.name in absorbed and by_name.get(old.name) is old:
+        if old.name in absorbed and id(old) in own:
             new.set_weights(folded_weights(old, by_name[absorbed[old.name]]))
         elif old.weights:
             new.set_weights(old.get_weights())

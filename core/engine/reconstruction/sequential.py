@@ -34,6 +34,9 @@ class WalkOptions:
         About how many rows (output positions of photos) the moments of a layer are made from.
     correction
         How much of the error on a residual branch the layer that is added to it is asked to undo, 0 to 1.
+    unpooled
+        Whether a layer behind a global average pooling is also fitted on the positions before it: what holds there
+        holds for their mean, and there are as many rows as positions instead of one per photo.
     held_out
         How many of the last batches stay out of the moments, for views to be judged on.
     seed
@@ -42,6 +45,7 @@ class WalkOptions:
 
     rows: int = 32000
     correction: float = 1.0
+    unpooled: bool = True
     held_out: int = 0
     seed: int = 0
 
@@ -131,9 +135,14 @@ class Walk:
             bias = source.bias.numpy() if layer.use_bias else np.zeros(matrix.shape[0] * matrix.shape[2])
             offset = bias.reshape(matrix.shape[0], 1, matrix.shape[2]).astype(np.float32)
             sums = Accumulator(*matrix.shape)
-            for number, values in enumerate(self.streams.at(operation.index)):
-                if number < self.judges.start:
+            pooling = self._pooling_before(operation) if self._options.unpooled else None
+            for number, values in enumerate(self.streams.at((pooling or operation).index)):
+                if number >= self.judges.start:
+                    continue
+                if pooling is None:
                     self._add_rows(sums, operation, values, matrix, offset, generator)
+                else:
+                    self._add_positions(sums, pooling, values, matrix, offset)
             allowed = self._allowed.get(layer.name)
             yield LayerView(self, layer, Problem(
                 matrix, sums.moments(), None if allowed is None else kernels.to_matrix(allowed, layer)
@@ -160,6 +169,32 @@ class Walk:
             gap = gap.reshape(-1, matrix.shape[0], matrix.shape[2]).transpose(1, 0, 2)
             targets = reference + self._options.correction * gap
         sums.add(seen, targets, reference)
+
+    def _pooling_before(self, operation: Operation) -> Operation | None:
+        """Return the global average pooling whose result alone a dense layer reads, if there is one."""
+        makers = {name: o for o in self._graph.operations for name in o.outputs}
+        maker = makers.get(operation.inputs[0])
+        while maker is not None and isinstance(maker.layer, tf_keras.layers.Dropout):
+            maker = makers.get(maker.inputs[0])
+        average = tf_keras.layers.GlobalAveragePooling2D
+        if maker is None or not isinstance(maker.layer, average) or maker.layer.data_format != "channels_last":
+            return None
+        return maker if isinstance(operation.layer, tf_keras.layers.Dense) else None
+
+    def _add_positions(
+        self, sums: Accumulator, pooling: Operation, values: list[Tensors], matrix: Array, offset: Array
+    ) -> None:
+        """Add each photo's mean, and with the same weight in all its positions."""
+        twin = self._twin.operations[pooling.index]
+        seen, original = (
+            np.asarray(stream[o.inputs[0]]).reshape(len(stream[o.inputs[0]]), -1, matrix.shape[1])
+            for stream, o in ((values[0], pooling), (values[-1], twin))
+        )
+        positions = seen.shape[1]
+        for x, y, weight in ((seen.mean(1), original.mean(1), positions),
+                             (seen.reshape(-1, matrix.shape[1]), original.reshape(-1, matrix.shape[1]), 1)):
+            reference = y[None] @ matrix + offset
+            sums.add(x[None], reference, reference, weight)
 
     def _residual_gap(
         self, operation: Operation, values: list[Tensors], rows: Array, columns: Array

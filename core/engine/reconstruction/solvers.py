@@ -222,7 +222,7 @@ class SparseSolver:
 
     kept: int
     iterations: int = 24
-    ridge: float = 0.01
+    ridge: float = 0.3
     variance: float = 1.0
 
     def __call__(self, problem: Problem) -> Solution:

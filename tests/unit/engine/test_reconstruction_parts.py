@@ -11,11 +11,22 @@ from core.engine.reconstruction import allocation, kernels
 from core.engine.reconstruction.fold import fold
 from core.engine.reconstruction.graph import Graph, copy_of
 from core.engine.reconstruction.sensitivity import (
-    Curve, divergence, fingerprint, read_profile, scan, write_profile,
+    Curve,
+    divergence,
+    fingerprint,
+    read_profile,
+    scan,
+    write_profile,
 )
 from core.engine.reconstruction.sequential import Walk, WalkOptions
 from core.engine.reconstruction.solvers import (
-    Problem, SparseSolver, admm_mask, keep_largest, masked_least_squares, match_variance, whiten,
+    Problem,
+    SparseSolver,
+    admm_mask,
+    keep_largest,
+    masked_least_squares,
+    match_variance,
+    whiten,
 )
 from core.engine.reconstruction.statistics import Accumulator
 from core.engine.reconstruction.streams import Streams
