@@ -89,8 +89,8 @@ class Classification:
         StorageError
             If the model's file is damaged.
         """
-        self._accounts.require(principal)
-        served = self._library.resolve(model)
+        principal = self._accounts.require(principal)
+        served = self._library.resolve_for(principal.user_id, model)
         network = classifier(served.path, self._settings.models.threads)
 
         def read() -> tuple[Image.Image, NDArray[np.float32]]:
@@ -114,8 +114,8 @@ class Classification:
 
         Raises what :meth:`classify` raises, and InputError if there is no such class.
         """
-        self._accounts.require(principal)
-        served = self._library.resolve(model)
+        principal = self._accounts.require(principal)
+        served = self._library.resolve_for(principal.user_id, model)
         network = classifier(served.path, self._settings.models.threads)
         prepared = prepare(read_photo(photo, self._settings.limits), served.card.preprocessing)
         _, once_ms = timed_predict(network, prepared[None], runs=3)

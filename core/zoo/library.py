@@ -54,9 +54,12 @@ class Library:
             folder = parent / name
             if folder.parent == parent and name and (folder / "card.yaml").is_file():
                 return folder
-        raise NotFoundError(
+        raise self._missing(name)
+
+    def _missing(self, name: str) -> NotFoundError:
+        return NotFoundError(
             N_("There is no model named {name}. The library has: {known}."),
-            name=name, known=", ".join(self.names()),
+            name=name, known=", ".join(card.name for card in self.cards_of(None)),
         )
 
     def prepared_folder(self, name: str) -> Path:
@@ -75,6 +78,10 @@ class Library:
         """Return every card, the default model's first. Raises InputError if a card is malformed."""
         return [self.card(name) for name in self.names()]
 
+    def cards_of(self, user_id: str | None) -> list[ModelCard]:
+        """Return the cards that a person finds: those that belong to nobody, and their own. As :meth:`cards`."""
+        return [card for card in self.cards() if card.owner in (None, user_id)]
+
     def card(self, name: str) -> ModelCard:
         """Return one card. Raises NotFoundError, or InputError if the card is malformed."""
         path = self.folder(name) / "card.yaml"
@@ -89,6 +96,10 @@ class Library:
     def labels(self, card: ModelCard, language: str = "en") -> list[str]:
         """Return the class names in ``language``, in the order of the outputs; English where it lacks one."""
         return self._labels(card).in_language(language)
+
+    def names_of_classes(self, card: ModelCard) -> dict[str, list[str]]:
+        """Return the class names by language code, each in the order of the outputs."""
+        return self._labels(card).names
 
     def aliases(self, card: ModelCard) -> list[str] | None:
         """Return a second name for each class (ImageNet's WordNet id), or None if the model has none."""
@@ -190,6 +201,14 @@ class Library:
         child = self.start(names)
         if child is not None:
             child.wait(progress)
+
+    def resolve_for(self, user_id: str, model: str) -> ServedModel:
+        """Return what :meth:`resolve` does; someone else's variant looks exactly like one that does not exist."""
+        if not model.endswith(".tflite"):
+            name = model.partition(":")[0]
+            if self.card(name).owner not in (None, user_id):
+                raise self._missing(name)
+        return self.resolve(model)
 
     def resolve(self, model: str) -> ServedModel:
         """Return the file and card for a name, ``name:form``, or a path to a ``.tflite``.

@@ -7,6 +7,7 @@ import threading
 
 import streamlit as st
 
+from core.accounts import Principal
 from core.errors import NotFoundError, SecateurError
 from core.locales import N_
 from core.zoo import ModelCard
@@ -32,12 +33,12 @@ def form_title(form: str) -> str:
     return i18n.translate()(FORMS[form]) if form in FORMS else form
 
 
-def choose_model(page: str) -> tuple[ModelCard, str]:
+def choose_model(page: str, principal: Principal) -> tuple[ModelCard, str]:
     """Show both choices in one row, kept in the page's address; return the card and the form."""
     _ = i18n.translate()
     language = i18n.language()
     library = services.library()
-    cards = {card.name: card for card in library.cards()}
+    cards = {card.name: card for card in library.cards_of(principal.user_id)}
     if not cards:
         raise NotFoundError(N_("This installation has no model. Put one into its models folder."))
     left, right = st.columns([3, 4], vertical_alignment="bottom")

@@ -13,9 +13,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
+    from sqlalchemy.orm import Session
 
     from core.accounts import Accounts
+    from core.experiments.listing import Listing
+    from core.experiments.service import Experiments
+    from core.experiments.serving import Serving
+    from core.experiments.sharing import Sharing
+    from core.experiments.uploads import Uploads
+    from core.jobs import Queue
     from core.settings import Settings
+    from core.storage import Storage
     from core.zoo import Library
 
 T = TypeVar("T")
@@ -79,7 +87,17 @@ def accounts() -> Accounts:
     """Return the accounts of this installation."""
     from core.accounts import Accounts
 
-    return Accounts(engine(), settings())
+    found = Accounts(engine(), settings())
+    found.on_delete(_take_along)
+    return found
+
+
+def _take_along(_session: Session, user_id: str) -> Callable[[], None]:
+    # Rooms register what an account takes along when they are built; this process may not have needed them yet.
+    from core.experiments.serving import withdraw_all
+
+    experiments(), sharing(), uploads()
+    return lambda: withdraw_all(library(), settings(), user_id)
 
 
 @once
@@ -88,6 +106,64 @@ def library() -> Library:
     from core.zoo import Library
 
     return Library(settings())
+
+
+@once
+def storage() -> Storage:
+    """Return where the files of runs lie."""
+    from core.storage import Storage
+
+    return Storage(settings().storage_url)
+
+
+@once
+def queue() -> Queue:
+    """Return the dispatcher that carries queued runs to workers."""
+    from core.jobs import Queue
+
+    found = Queue(engine(), storage(), settings())
+    found.resume()
+    return found
+
+
+@once
+def experiments() -> Experiments:
+    """Return the runs of this installation."""
+    from core.experiments.service import Experiments
+
+    return Experiments(engine(), storage(), accounts(), settings(), wake=queue().wake)
+
+
+@once
+def uploads() -> Uploads:
+    """Return the images that people uploaded."""
+    from core.experiments.uploads import Uploads
+
+    return Uploads(engine(), storage(), accounts(), settings())
+
+
+@once
+def listing() -> Listing:
+    """Return the lists of runs."""
+    from core.experiments.listing import Listing
+
+    return Listing(engine(), accounts())
+
+
+@once
+def sharing() -> Sharing:
+    """Return the links to runs."""
+    from core.experiments.sharing import Sharing
+
+    return Sharing(engine(), storage(), accounts())
+
+
+@once
+def serving() -> Serving:
+    """Return what puts models of runs into the library."""
+    from core.experiments.serving import Serving
+
+    return Serving(library(), accounts(), settings())
 
 
 @once

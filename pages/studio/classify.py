@@ -13,7 +13,7 @@ PER_PART = 8
 principal = auth.guard()
 _ = i18n.translate()
 st.title(_("What is in the photo?"))
-card, form = choose_model("classify")
+card, form = choose_model("classify", principal)
 if not ready_or_wait(card):
     st.stop()
 
