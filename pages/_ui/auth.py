@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextvars import ContextVar
 from typing import TYPE_CHECKING
 
 import streamlit as st
@@ -31,6 +32,14 @@ def current() -> Principal | None:
     return None
 
 
+_found: ContextVar[Principal | None] = ContextVar("found", default=None)
+
+
+def found(principal: Principal | None) -> None:
+    """Tell the guard of the page that this very run is about to show who was found at its start."""
+    _found.set(principal)
+
+
 def guard(role: str | None = None) -> Principal:
     """Return the signed-in person, or show sign-in (or a refusal) instead of the page and stop.
 
@@ -38,7 +47,8 @@ def guard(role: str | None = None) -> Principal:
     or without it, so services check the principal themselves.
     """
     try:
-        principal = current()
+        principal = _found.get() or current()
+        _found.set(None)
         if principal is not None:
             return services.accounts().require(principal, role)
     except SecateurError as error:

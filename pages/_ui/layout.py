@@ -26,6 +26,7 @@ def run() -> None:
         services.collector()
         services.key()
         principal = auth.current()
+        auth.found(principal)
     except Exception as error:
         problem = error
     state.account_language = principal.language if principal else None

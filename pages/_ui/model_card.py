@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import streamlit as st
 
 from core.locales import N_
@@ -82,13 +84,15 @@ def _forms(card: ModelCard, language: str) -> None:
 
 def _metrics(card: ModelCard, language: str) -> None:
     _ = i18n.translate()
+    lines = []
     for metric in card.metrics:
         value = (f"{decimal(metric.value * 100, language)}\N{NO-BREAK SPACE}%" if metric.value <= 1
                  else str(metric.value))
         name = _(_METRICS[metric.name]) if metric.name in _METRICS else metric.name
         images = _(" on {count} images").format(count=decimal(metric.n, language, 0)) if metric.n else ""
-        st.markdown(f"**{plain(name)}** {plain(value)} ({plain(form_title(metric.form))}{plain(images)})")
-        st.caption(plain(metric.how))
+        lines.append(f"**{plain(name)}** {plain(value)} ({plain(form_title(metric.form))}{plain(images)}), "
+                     + plain(metric.how))
+    st.markdown("  \n".join(lines))
 
 
 def _labels(labels: list[str]) -> None:
@@ -96,4 +100,9 @@ def _labels(labels: list[str]) -> None:
         st.markdown(plain(" · ".join(labels)))
         return
     with st.container(height=_LABELS_HEIGHT, border=False):
-        st.markdown(plain(" · ".join(f"{index}\N{NO-BREAK SPACE}{label}" for index, label in enumerate(labels))))
+        st.markdown(_numbered(tuple(labels)))
+
+
+@lru_cache(maxsize=64)
+def _numbered(labels: tuple[str, ...]) -> str:
+    return plain(" · ".join(f"{index}\N{NO-BREAK SPACE}{label}" for index, label in enumerate(labels)))

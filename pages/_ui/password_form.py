@@ -32,10 +32,10 @@ def new_password(key: str, about: tuple[str, ...] = (), *, label: str | None = N
     """
     _ = i18n.translate()
     password = st.text_input(label or _("Password"), type="password", key=f"{key}.password",
-                             autocomplete="new-password", live="300ms", max_chars=128)
+                             autocomplete="new-password", live=True, max_chars=128)
     _meter(password, about)
     repeated = st.text_input(_("The same password again"), type="password", key=f"{key}.repeated",
-                             autocomplete="new-password", live="300ms", max_chars=128)
+                             autocomplete="new-password", live=True, max_chars=128)
     if repeated and password and repeated != password and len(repeated) >= len(password):
         st.caption(":red[:material/close: " + _("The two passwords differ.") + "]")
     return password, repeated

@@ -14,9 +14,8 @@ from core.images import EXTENSIONS, display_name, encode, read_photo
 from core.inference import samples
 from core.locales import N_
 from pages._ui import i18n, services
-from pages._ui.state import state
 
-_SAMPLE_SIDE = 120
+SAMPLE_SIDE = 120
 _SOURCES = {"files": N_(":material/upload: Files"), "camera": N_(":material/photo_camera: Camera")}
 
 
@@ -56,7 +55,6 @@ def choose_photos(page: str) -> list[Photo]:
             most=limits.photos_per_batch), icon=":material/warning:")
         uploads = uploads[:limits.photos_per_batch]
     if uploads:
-        state.sample = None
         return [Photo(display_name(upload.name), upload.getvalue()) for upload in uploads]
     return _sample(page)
 
@@ -66,19 +64,18 @@ def _sample(page: str) -> list[Photo]:
     available = {sample.name: sample for sample in samples()}
     if not available:
         return []
+    titles = [_(sample.title) for sample in available.values()]
     st.markdown(_("No photo at hand? Try one of these:"))
-    with st.container(horizontal=True, gap="small"):
-        for sample in available.values():
-            with st.container(width=_SAMPLE_SIDE, gap="small"):
-                st.image(_square(sample.name), width=_SAMPLE_SIDE, alt=_(sample.title))
-                if st.button(_(sample.title), key=f"{page}.sample_{sample.name}", width="stretch"):
-                    state.sample = sample.name
-    chosen = available.get(state.sample or "")
-    return [Photo(_(chosen.title), chosen.path.read_bytes())] if chosen else []
+    st.image([_square(name) for name in available], caption=titles, width=SAMPLE_SIDE, alt=titles)
+    chosen = st.pills(
+        _("Sample photo"), list(available), format_func=lambda name: _(available[name].title),
+        label_visibility="collapsed", key=f"{page}.sample")
+    return [Photo(_(available[chosen].title), available[chosen].path.read_bytes())] if chosen else []
 
 
 @cache
 def _square(name: str) -> bytes:
+    # Exactly as wide as it is shown: Streamlit decodes and shrinks a wider one in every run.
     sample = next(sample for sample in samples() if sample.name == name)
     image = read_photo(sample.path.read_bytes(), services.settings().limits)
-    return encode(ImageOps.fit(image, (2 * _SAMPLE_SIDE, 2 * _SAMPLE_SIDE)))
+    return encode(ImageOps.fit(image, (SAMPLE_SIDE, SAMPLE_SIDE)), quality=92)

@@ -47,10 +47,16 @@ class State:
     """One sentence to show once on the next page, already translated."""
     secret: Entry[str | None] = Entry(None)
     """A link to show once, such as an invitation."""
-    sample: Entry[str | None] = Entry(None)
-    """The sample photo that was picked on the classify page."""
     answers: Entry[dict[Any, Any] | None] = Entry(None)
     """What the classify page has answered already, by photo, model and language."""
+    steps: Entry[tuple[dict[str, Any], ...] | None] = Entry(None)
+    """The steps of the lab's recipe: plain fields, the kind under ``step``, and a number of their own under ``uid``."""
+    recipe_name: Entry[str] = Entry("")
+    """What the lab's recipe is called; empty for one that was built here."""
+    serial: Entry[int] = Entry(0)
+    """Counts up, so that a widget whose content is replaced is a new widget."""
+    forked: Entry[str] = Entry("")
+    """The run whose recipe was taken into the lab by its address, so that it is taken once."""
 
 
 state = State()

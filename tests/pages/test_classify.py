@@ -22,7 +22,7 @@ def test_the_empty_page_invites_and_promises_that_photos_are_not_stored():
     assert not test.exception
     assert "What is in the photo?" in texts(test)
     assert "never stored" in texts(test)
-    assert {f"classify.sample_{sample.name}" for sample in samples()} <= {b.key for b in test.button}
+    assert test.button_group(key="classify.sample").options == [sample.title for sample in samples()]
     assert not test.get("vega_lite_chart")
     assert not test.get("arrow_vega_lite_chart")
 
@@ -96,7 +96,7 @@ def test_more_photos_than_a_batch_holds_are_cut_with_a_warning(monkeypatch):
 
 def test_a_sample_answers_with_one_click_and_the_compact_form_agrees():
     test = page("classify").run()
-    test.button(key="classify.sample_coffee").click().run()
+    test.button_group(key="classify.sample").set_value("coffee").run()
     assert "**espresso**" in texts(test)
     test.button_group(key="classify.form").set_value("int8").run()
     assert not test.exception
@@ -109,7 +109,7 @@ def test_a_link_chooses_the_model():
     test.query_params["model"] = "digits"
     test.run()
     assert test.selectbox(key="classify.model").value == "digits"
-    test.button(key="classify.sample_coffee").click().run()
+    test.button_group(key="classify.sample").set_value("coffee").run()
     assert not test.exception
     assert "espresso" not in texts(test)
     assert "0\\.3" in texts(test) or "305" in texts(test)
@@ -153,7 +153,7 @@ def test_models_that_are_not_prepared_show_progress_instead(studio_home, monkeyp
 
 def test_french():
     test = page("classify", language="fr").run()
-    test.button(key="classify.sample_coffee").click().run()
+    test.button_group(key="classify.sample").set_value("coffee").run()
     assert not test.exception
     seen = texts(test)
     assert "(95\N{NO-BREAK SPACE}\\%)" in seen
@@ -166,7 +166,7 @@ def test_a_session_that_ended_elsewhere_gets_no_answer_from_an_open_page():
     accounts = services.accounts()
     principal = accounts.principal_of(test.session_state["secateur.token"])
     accounts.sign_out(principal)
-    test.button(key="classify.sample_coffee").click().run()
+    test.button_group(key="classify.sample").set_value("coffee").run()
     assert "espresso" not in texts(test)
     assert "What is in the photo?" not in texts(test)
 

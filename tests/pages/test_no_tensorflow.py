@@ -7,7 +7,7 @@ _SCRIPT = """
 import sys
 from tests.pages.studio import page, texts
 test = page("classify").run()
-test.button(key="classify.sample_coffee").click().run()
+test.button_group(key="classify.sample").set_value("coffee").run()
 assert not test.exception and "espresso" in texts(test), texts(test)
 from streamlit.testing.v1 import AppTest
 models = page("models", user="ibis").run()
