@@ -69,6 +69,7 @@ class Jobs(_Section):
     workers: int = Field(1, ge=1)
     threads_per_worker: int = Field(2, ge=1)
     memory_mb: int = Field(6000, ge=500)
+    example: bool = True
 
 
 class Settings(BaseSettings):

@@ -20,6 +20,12 @@ def decimal(value: float, language: str, digits: int = 1) -> str:
                           locale=language)
 
 
+def milliseconds(value: float, language: str) -> str:
+    """Return a duration given in milliseconds, in microseconds below a tenth of one."""
+    small = value < 0.1
+    return f"{decimal(value * (1e3 if small else 1), language)}\N{NO-BREAK SPACE}{'µs' if small else 'ms'}"
+
+
 def megabytes(size: int, language: str) -> str:
     """Return a count of bytes in megabytes (10^6 bytes), kilobytes below one."""
     small = size < 1e6

@@ -1,0 +1,62 @@
+"""A chart with what every chart has: its table, words for who cannot see it, and its downloads."""
+
+from __future__ import annotations
+
+import csv
+import io
+from typing import TYPE_CHECKING, Any
+
+import streamlit as st
+
+from pages._ui import i18n
+
+if TYPE_CHECKING:
+    import altair
+    import pandas
+
+
+def chart_card(
+    chart: altair.LayerChart, table: pandas.DataFrame, name: str, alt: str, *, selects: bool = False
+) -> list[dict[str, Any]]:
+    """Show a chart, or its table; return the chosen points when it ``selects`` (see ``core.charts.tradeoff``).
+
+    Parameters
+    ----------
+    table
+        What the chart shows, with columns named for people.
+    name
+        Of the widget and of the files.
+    """
+    from core.charts.files import to_png, to_svg
+
+    _ = i18n.translate()
+    as_table = st.toggle(_("Show as a table"), key=f"{name}.table")
+    chosen: list[dict[str, Any]] = []
+    if as_table:
+        st.dataframe(table, hide_index=True, key=f"{name}.rows", alt=alt)
+    elif selects:
+        event = st.altair_chart(chart, key=f"{name}.chart", on_select="rerun", selection_mode="run", alt=alt)
+        chosen = list(event["selection"].get("run", []))
+    else:
+        st.altair_chart(chart, key=f"{name}.chart", alt=alt)
+    with st.popover(_("Download"), icon=":material/download:"):
+        file = name.replace(".", "-")
+        st.download_button("PNG", lambda: to_png(chart), f"{file}.png", "image/png", key=f"{name}.png",
+                           on_click="ignore", width="stretch")
+        st.download_button("SVG", lambda: to_svg(chart), f"{file}.svg", "image/svg+xml", key=f"{name}.svg",
+                           on_click="ignore", width="stretch")
+        st.download_button("CSV", lambda: to_csv(table), f"{file}.csv", "text/csv", key=f"{name}.csv",
+                           on_click="ignore", width="stretch")
+    return chosen
+
+
+def to_csv(table: pandas.DataFrame) -> bytes:
+    """Return a table as CSV (RFC 4180, UTF-8 with mark) in which no text can run as a spreadsheet formula."""
+    from core.inference.export import inert
+
+    file = io.StringIO(newline="")
+    writer = csv.writer(file)
+    writer.writerow([inert(str(column)) for column in table.columns])
+    for row in table.itertuples(index=False):
+        writer.writerow(["" if value != value else inert(value) for value in row])
+    return file.getvalue().encode("utf-8-sig")

@@ -1,0 +1,64 @@
+"""The lab: choose a model and images, build a recipe, see what to expect, run it, compare what was measured."""
+
+import streamlit as st
+
+from core.errors import SecateurError
+from core.experiments.estimates import estimate
+from pages._ui import auth, errors, i18n, recipe_state, services
+from pages._ui.lab_charts import trade_offs
+from pages._ui.lab_estimate import show_estimate, show_layers
+from pages._ui.lab_example import ensure_example
+from pages._ui.lab_past import Past, facts, past
+from pages._ui.lab_record import estimates_kept
+from pages._ui.lab_run import run_buttons
+from pages._ui.lab_subject import Subject, baseline_card, choose_subject
+from pages._ui.model_choice import ready_or_wait
+from pages._ui.recipe_form import recipe_form
+from pages._ui.run_progress import runs_under_way
+from pages._ui.state import state
+
+principal = auth.guard()
+_ = i18n.translate()
+
+
+@st.fragment
+def bench(subject: Subject, known: Past) -> None:
+    """Show the recipe, its estimate and the charts; moving a slider draws only this part again."""
+    with errors.shown():
+        left, right = st.columns([6, 5], gap="large")
+        with left:
+            recipe = recipe_form(facts(known.profile, subject.model))
+        found = estimate(known.profile, recipe, known.learned) if recipe is not None else None
+        base = known.learned.baseline
+        labelled = base.top1 is not None if base is not None else subject.labelled
+        with right:
+            if found is not None:
+                show_estimate(found, known, labelled=labelled)
+            run_buttons(principal, subject, recipe, known)
+        if found is not None:
+            show_layers(found)
+        trade_offs(known, found, labelled=labelled)
+
+
+def fork() -> None:
+    """Take the recipe of the run that the address names, once."""
+    asked = st.query_params.get("fork", "")
+    if asked and asked != state.forked:
+        state.forked = asked
+        try:
+            recipe_state.take(services.experiments().run(principal, asked).request.recipe["steps"])
+        except SecateurError as error:
+            errors.show(error)
+
+
+st.title(_("Lab"))
+ensure_example()
+fork()
+subject = choose_subject(principal)
+if subject is None or not ready_or_wait(subject.card):
+    st.stop()
+runs_under_way(principal)
+known = past(principal, subject)
+baseline_card(known.learned.baseline)
+bench(subject, known)
+estimates_kept(known)
