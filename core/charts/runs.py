@@ -9,6 +9,8 @@ from core.charts.classes import BLUE, VERMILION
 
 GREY = "#767676"
 _ROW = 18
+# Okabe and Ito's palette without its yellow, which a white page swallows; shapes tell the same apart.
+_COLOURS = (BLUE, VERMILION, "#009E73", "#CC79A7", "#56B4E9", "#E69F00", GREY, "#6A3D9A")
 
 
 def layer_bars(frame: pd.DataFrame, *, zero_title: str, kept_title: str, parameters_title: str) -> alt.Chart:
@@ -29,7 +31,7 @@ def layer_bars(frame: pd.DataFrame, *, zero_title: str, kept_title: str, paramet
     ])
     colours = alt.Scale(domain=[kept_title, zero_title], range=[BLUE, "#C9C9C9"])
     bars: alt.Chart = alt.Chart(rows).mark_bar().encode(
-        y=alt.Y("layer:N", title=None, sort=alt.SortField("place"), axis=alt.Axis(labelLimit=260)),
+        y=alt.Y("layer:N", title=None, sort=alt.SortField("place"), axis=alt.Axis(labelLimit=260, labelOverlap=False)),
         x=alt.X("sum(count):Q", title=parameters_title, axis=alt.Axis(format="~s")),
         color=alt.Color("part:N", title=None, scale=colours, legend=alt.Legend(orient="top")),
         order=alt.Order("part:N", sort="ascending" if kept_title < zero_title else "descending"),
@@ -53,7 +55,7 @@ def reliability(frame: pd.DataFrame, *, confidence_title: str, accuracy_title: s
     base = alt.Chart(frame).encode(
         x=alt.X("confidence:Q", title=confidence_title, scale=scale, axis=alt.Axis(format=".0%")),
         y=alt.Y("accuracy:Q", title=accuracy_title, scale=scale, axis=alt.Axis(format=".0%")),
-        color=alt.Color("model:N", title=None, scale=alt.Scale(domain=models, range=[GREY, BLUE, VERMILION])),
+        color=alt.Color("model:N", title=None, scale=alt.Scale(domain=models, range=[GREY, *_COLOURS])),
         shape=alt.Shape("model:N", title=None, scale=alt.Scale(domain=models)),
     )
     marks = base.mark_point(filled=True, opacity=0.9).encode(
@@ -86,3 +88,103 @@ def intervals(frame: pd.DataFrame, *, value_title: str, reference: float | None 
         line = pd.DataFrame({"at": [reference]})
         layers.append(alt.Chart(line).mark_rule(color=GREY, strokeDash=[4, 3]).encode(x="at:Q"))
     return alt.LayerChart(layer=layers).properties(height=alt.Step(30))
+
+
+def confusion_matrix(
+    frame: pd.DataFrame, *, right_title: str, answer_title: str, images_title: str
+) -> alt.LayerChart:
+    """Return right classes against answers, shaded by the share of the right class's images, with the counts.
+
+    Parameters
+    ----------
+    frame
+        Columns ``right`` and ``answer`` (text), ``images`` (count) and ``share`` (0 to 1), one row per cell, in the
+        order of the classes; for models of few classes.
+    """
+    order = list(dict.fromkeys(frame["right"].map(str)))
+    base = alt.Chart(frame.assign(right=frame["right"].map(str), answer=frame["answer"].map(str))).encode(
+        x=alt.X("answer:N", title=answer_title, sort=order, axis=alt.Axis(labelAngle=0)),
+        y=alt.Y("right:N", title=right_title, sort=order),
+    )
+    cells = base.mark_rect().encode(
+        color=alt.Color("share:Q", legend=None, scale=alt.Scale(domain=[0, 1], range=["#F2F5F7", BLUE])),
+        tooltip=[alt.Tooltip("right:N", title=right_title), alt.Tooltip("answer:N", title=answer_title),
+                 alt.Tooltip("images:Q", title=images_title)],
+    )
+    counts = base.transform_filter("datum.images > 0").mark_text().encode(
+        text="images:Q", color=alt.condition("datum.share > 0.5", alt.value("#FFFFFF"), alt.value("#1C241D"))
+    )
+    return alt.LayerChart(layer=[cells, counts]).properties(height=alt.Step(26))
+
+
+def weight_histogram(
+    frame: pd.DataFrame, *, before_title: str, after_title: str, weight_title: str, share_title: str
+) -> alt.LayerChart:
+    """Return how one layer's weights are spread in two files: an outline before, filled steps after.
+
+    Parameters
+    ----------
+    frame
+        What ``core.experiments.weights.histogram`` returns; its rows of exact zeros are left out.
+    """
+    rows = frame[frame["low"] < frame["high"]]
+    rows = rows.assign(middle=(rows["low"] + rows["high"]) / 2,
+                       model=rows["form"].map({"before": before_title, "after": after_title}))
+    scale = alt.Scale(domain=[before_title, after_title], range=[GREY, BLUE])
+    base = alt.Chart(rows).encode(
+        x=alt.X("middle:Q", title=weight_title),
+        y=alt.Y("share:Q", title=share_title, axis=alt.Axis(format="%")),
+        color=alt.Color("model:N", title=None, scale=scale, legend=alt.Legend(orient="top")),
+    )
+    after = base.transform_filter(alt.datum.form == "after").mark_area(interpolate="step", opacity=0.5).encode(
+        y=alt.Y("share:Q", title=share_title, axis=alt.Axis(format="%"), stack=None))
+    before = base.transform_filter(alt.datum.form == "before").mark_line(interpolate="step", strokeDash=[5, 3])
+    return alt.LayerChart(layer=[after, before]).properties(height=260)
+
+
+def trade_off(frame: pd.DataFrame, *, size_title: str, accuracy_title: str) -> alt.LayerChart:
+    """Return top-1 accuracy with its interval against file size, one coloured shape per run.
+
+    Parameters
+    ----------
+    frame
+        Columns ``name`` (text), ``megabytes``, ``value``, ``low`` and ``high`` (percent).
+    """
+    names = list(frame["name"])
+    base = alt.Chart(frame).encode(
+        x=alt.X("megabytes:Q", title=size_title, scale=alt.Scale(zero=False, padding=20)),
+        color=alt.Color("name:N", title=None, scale=alt.Scale(domain=names, range=list(_COLOURS)),
+                        legend=alt.Legend(orient="top", columns=2, labelLimit=260)),
+        shape=alt.Shape("name:N", title=None, scale=alt.Scale(domain=names)),
+    )
+    bars = base.mark_rule(strokeWidth=2).encode(
+        y=alt.Y("low:Q", title=accuracy_title, scale=alt.Scale(zero=False)), y2="high:Q")
+    points = base.mark_point(filled=True, size=110).encode(y="value:Q", tooltip=["name:N", "megabytes:Q", "value:Q"])
+    return alt.LayerChart(layer=[bars, points]).properties(height=300)
+
+
+def parallel(frame: pd.DataFrame) -> alt.LayerChart:
+    """Return parallel coordinates: a vertical line per quantity, a broken line per run.
+
+    Parameters
+    ----------
+    frame
+        Columns ``name`` (the run), ``quantity`` (the axis), ``value`` (number) and ``text`` (the value as written).
+        Each quantity is scaled to its own range; one that does not vary lies in the middle.
+    """
+    groups = frame.groupby("quantity", sort=False)["value"]
+    low, span = groups.transform("min"), groups.transform("max") - groups.transform("min")
+    rows = frame.assign(height=((frame["value"] - low) / span.where(span > 0)).fillna(0.5))
+    order, names = list(dict.fromkeys(frame["quantity"])), list(dict.fromkeys(frame["name"]))
+    base = alt.Chart(rows).encode(
+        x=alt.X("quantity:N", title=None, sort=order, axis=alt.Axis(labelAngle=-25, grid=True, labelLimit=200)),
+        y=alt.Y("height:Q", axis=None, scale=alt.Scale(domain=[-0.05, 1.1])),
+        color=alt.Color("name:N", title=None, scale=alt.Scale(domain=names, range=list(_COLOURS)),
+                        legend=alt.Legend(orient="top", columns=2, labelLimit=260)),
+        detail="name:N",
+    )
+    points = base.mark_point(filled=True, size=70).encode(
+        shape=alt.Shape("name:N", title=None, scale=alt.Scale(domain=names)),
+        tooltip=["name:N", "quantity:N", "text:N"])
+    texts = base.mark_text(dy=-12, fontSize=11).encode(text="text:N")
+    return alt.LayerChart(layer=[base.mark_line(strokeWidth=2), points, texts]).properties(height=320)
