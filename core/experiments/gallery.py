@@ -63,7 +63,7 @@ def changes(predictions: Predictions) -> list[Change]:
     return sorted(found, key=lambda change: (order.index(change.direction), -change.confidence_after))
 
 
-def tested(data: Dataset, predictions: Predictions, record: Mapping[str, Any]) -> Subset:
+def images_of(data: Dataset, predictions: Predictions, record: Mapping[str, Any]) -> Subset:
     """Return the images that a run was tested on, in their order.
 
     Raises

@@ -14,7 +14,7 @@ import vl_convert
 from core.charts.runs import parallel, reliability, trade_off
 from core.errors import SecateurError
 from core.experiments.compare import Comparison
-from core.experiments.gallery import picture, tested
+from core.experiments.gallery import images_of, picture
 from core.experiments.subjects import open_subject
 from pages._ui import errors, i18n, services
 from pages._ui.numbers import decimal, percent
@@ -125,7 +125,7 @@ def show_disagreements(views: list[View], names: dict[str, str]) -> None:
     st.markdown(_("They disagree on {count} of {all} images.").format(count=len(places), all=answers.shape[1]))
     labels, images = views[0].labels(), None
     try:
-        images = tested(open_subject(views[0].run.request.data, services.settings()), found[0], views[0].record)
+        images = images_of(open_subject(views[0].run.request.data, services.settings()), found[0], views[0].record)
     except SecateurError as error:
         st.info(errors.sentence(error), icon=":material/hide_image:")
 

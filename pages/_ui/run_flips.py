@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.datasets import Subset
 from core.errors import SecateurError
-from core.experiments.gallery import Change, changes, heat_map, picture, tested
+from core.experiments.gallery import Change, changes, heat_map, images_of, picture
 from core.experiments.subjects import open_subject
 from core.locales import N_
 from pages._ui import errors, i18n, services
@@ -52,7 +52,7 @@ def show_flips(view: View) -> None:
 
 def _images(view: View) -> Subset | None:
     try:
-        return tested(open_subject(view.run.request.data, services.settings()), view.predictions(), view.record)
+        return images_of(open_subject(view.run.request.data, services.settings()), view.predictions(), view.record)
     except SecateurError as error:
         st.info(errors.sentence(error), icon=":material/hide_image:")
         return None
