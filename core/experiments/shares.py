@@ -98,5 +98,9 @@ def _least_damage(layers: tuple[LayerProfile, ...], sparsity: float, curves: Cur
         middle = (low + high) / 2
         given = _GRID[(steepness <= np.exp(middle)).sum(axis=1)]
         low, high = (middle, high) if given @ sizes < sparsity * sizes.sum() else (low, middle)
-    given = _GRID[(steepness <= np.exp(high)).sum(axis=1)]
+    # Layers of equal price come in jumps; a part of the last jump meets the target.
+    under, over = (_GRID[(steepness <= np.exp(price)).sum(axis=1)] for price in (low, high))
+    gap = float((over - under) @ sizes)
+    part = min(1.0, max(0.0, (sparsity * sizes.sum() - float(under @ sizes)) / gap)) if gap > 0 else 0.0
+    given = under + part * (over - under)
     return dict(zip((layer.name for layer in layers), map(float, given), strict=True))

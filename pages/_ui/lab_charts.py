@@ -12,7 +12,6 @@ from pages._ui import i18n
 from pages._ui.chart_card import chart_card
 from pages._ui.lab_past import Past
 from pages._ui.numbers import decimal
-from pages._ui.site import FOLDER
 from pages._ui.text import plain
 
 if TYPE_CHECKING:
@@ -128,7 +127,7 @@ def _chart(
 
 def _open(chosen: list[dict[str, Any]]) -> None:
     run = next((point.get("run") for point in chosen if point.get("run")), None)
-    if run and (FOLDER / "studio" / "run.py").is_file():
+    if run:
         st.switch_page("pages/studio/run.py", query_params={"run": str(run)})
 
 

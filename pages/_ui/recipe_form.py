@@ -9,8 +9,9 @@ import streamlit as st
 from core.errors import InputError, SecateurError
 from core.recipes import ModelFacts, Recipe, describe, in_words, load_recipe, parse_recipe, preset_words, presets
 from pages._ui import errors, i18n, recipe_state
+from pages._ui.numbers import percent
 from pages._ui.state import state
-from pages._ui.step_fields import field_widget, shown
+from pages._ui.step_fields import field_widget, is_fraction, shown
 from pages._ui.text import plain
 
 
@@ -27,7 +28,7 @@ def recipe_form(facts: ModelFacts | None) -> Recipe | None:
         _add(kinds)
         _presets()
         _yaml()
-    return _checked(facts) if current else None
+    return _checked(facts, kinds) if current else None
 
 
 def _step(step: dict[str, Any], kind: dict[str, Any], place: int, count: int) -> None:
@@ -106,7 +107,20 @@ def _as_yaml() -> str:
     return yaml.safe_dump(content, sort_keys=False, allow_unicode=True, width=100)
 
 
-def _checked(facts: ModelFacts | None) -> Recipe | None:
+def _short_name(recipe: Recipe, kinds: dict[str, dict[str, Any]]) -> str:
+    parts = []
+    for step in recipe.steps:
+        told = [kinds[step.kind]["title"]]
+        for field in kinds[step.kind]["fields"]:
+            if field["name"] in step.main:
+                value = getattr(step, field["name"])
+                titles = {choice["value"]: choice["title"] for choice in field["choices"]}
+                told.append(percent(value, i18n.language()) if is_fraction(field) else str(titles.get(value, value)))
+        parts.append(" ".join(told))
+    return " → ".join(parts)[:120]
+
+
+def _checked(facts: ModelFacts | None, kinds: dict[str, dict[str, Any]]) -> Recipe | None:
     _ = i18n.translate()
     try:
         recipe = load_recipe(recipe_state.content(), facts)
@@ -118,7 +132,6 @@ def _checked(facts: ModelFacts | None) -> Recipe | None:
                       on_click=recipe_state.take, args=(nearest,))
         return None
     if not state.recipe_name:
-        words = in_words(recipe, _)
-        recipe = recipe.model_copy(update={"name": (words[:1].upper() + words[1:])[:120]})
+        recipe = recipe.model_copy(update={"name": _short_name(recipe, kinds)})
     st.caption(plain(in_words(recipe, _)))
     return recipe

@@ -69,12 +69,9 @@ def progress(principal: Principal, run: Run) -> None:
 
 
 def link(run: Run) -> None:
-    """Show a link to a run's page, where there is one."""
-    from pages._ui.site import FOLDER
-
-    if (FOLDER / "studio" / "run.py").is_file():
-        st.page_link("pages/studio/run.py", label=i18n.translate()("Open the run"), icon=":material/timeline:",
-                     query_params={"run": run.id})
+    """Show a link to a run's page."""
+    st.page_link("pages/studio/run.py", label=i18n.translate()("Open the run"), icon=":material/timeline:",
+                 query_params={"run": run.id})
 
 
 def _words(run: Run) -> str:

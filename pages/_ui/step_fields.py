@@ -33,10 +33,11 @@ def field_widget(field: dict[str, Any], value: Any, key: str) -> Any:
 
 def _label(field: dict[str, Any]) -> str:
     unit = field["unit"]
-    return field["title"] if not unit or _is_fraction(field) else f"{field['title']} ({unit})"
+    return field["title"] if not unit or is_fraction(field) else f"{field['title']} ({unit})"
 
 
-def _is_fraction(field: dict[str, Any]) -> bool:
+def is_fraction(field: dict[str, Any]) -> bool:
+    """Return whether the field is a share between 0 and 1, to be shown in per cent."""
     top = _top(field)
     return field["type"] == "number" and field["scale"] != "log" and top is not None and top <= 1
 
@@ -59,7 +60,7 @@ def _choice(field: dict[str, Any], value: Any, key: str, label: str, help_text: 
 def _number(field: dict[str, Any], value: Any, key: str, label: str, help_text: str | None) -> Any:
     whole = field["type"] == "integer"
     low, top = field["minimum"], _top(field)
-    if _is_fraction(field):
+    if is_fraction(field):
         step = 0.01
         first = low if low is not None else (field["exclusive_minimum"] or 0.0) + step
         last = top if field["maximum"] is not None else top - step
