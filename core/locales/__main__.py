@@ -46,6 +46,7 @@ def update(language: str, template: Catalog) -> Catalog:
                     catalog.add(message.id, message.string)
     catalog.update(template, no_fuzzy_matching=True)
     catalog.obsolete.clear()
+    catalog.creation_date = FIRST
     return catalog
 
 
