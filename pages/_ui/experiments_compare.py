@@ -12,7 +12,7 @@ from core.locales import N_
 from pages._ui import auth, errors, i18n, services
 from pages._ui.address import choose
 from pages._ui.experiments_pictures import chart_svgs, show_charts, show_classes, show_disagreements
-from pages._ui.numbers import decimal, megabytes
+from pages._ui.numbers import decimal, megabytes, p_value
 from pages._ui.run_access import LIST, View, own, stop_with
 from pages._ui.run_figures import signed, table
 from pages._ui.run_manage import fork_link, show_sharing
@@ -133,7 +133,7 @@ def _figures(views: list[View], comparison: Comparison, names: dict[str, str]) -
     else:
         table([(
             f"{names[pair.first]} → {names[pair.second]}", points(pair.difference.model_dump()),
-            decimal(pair.p_holm, language, 4), _("a real difference") if pair.real else _("not distinguishable"),
+            p_value(pair.p_holm, language), _("a real difference") if pair.real else _("not distinguishable"),
             decimal(100 * pair.agreement, language),
         ) for pair in comparison.pairs],
             [_("Points"), _("p, Holm-corrected"), _("Verdict"), _("Same answers, %")])

@@ -31,3 +31,8 @@ def megabytes(size: int, language: str) -> str:
     small = size < 1e6
     unit = ("kB" if small else "MB") if language != "fr" else ("ko" if small else "Mo")
     return f"{decimal(size / (1e3 if small else 1e6), language)}\N{NO-BREAK SPACE}{unit}"
+
+
+def p_value(p: float, language: str) -> str:
+    """Return the p of a test to three decimals; never a rounded 0 that it is not."""
+    return f"< {decimal(0.001, language, 3)}" if p < 0.001 else decimal(p, language, 3)

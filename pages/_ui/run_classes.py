@@ -11,7 +11,7 @@ import streamlit as st
 
 from core.charts.runs import confusion_matrix, intervals, reliability
 from pages._ui import i18n
-from pages._ui.numbers import decimal
+from pages._ui.numbers import decimal, p_value
 from pages._ui.run_access import View
 from pages._ui.run_figures import signed
 
@@ -56,7 +56,7 @@ def _changed(details: dict[str, Any], labels: list[str] | None, language: str, _
         _("Class"): _name(labels, c["index"]), _("Images"): c["n"],
         _("Points"): signed(100 * c["difference"], language),
         _("Right to wrong"): c["right_to_wrong"], _("Wrong to right"): c["wrong_to_right"],
-        _("p, Holm-corrected"): decimal(c["p_holm"], language, 3),
+        _("p, Holm-corrected"): p_value(c["p_holm"], language),
         _("Verdict"): _("a real difference") if c["p_holm"] < 0.05 else _("not distinguishable"),
     } for c in changed])
     st.dataframe(frame, hide_index=True, key="run.classes", alt=_("Classes whose accuracy changed, worst first"))
@@ -106,4 +106,4 @@ def _calibration(details: dict[str, Any], language: str, _: Callable[[str], str]
     ]
     st.altair_chart(
         reliability(pandas.DataFrame(rows), confidence_title=_("Confidence"), accuracy_title=_("Accuracy")),
-        width="content", alt=_("Accuracy against confidence, before and after"))
+        width=520, alt=_("Accuracy against confidence, before and after"))

@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.measurement.sentences import Sentence
 from pages._ui import i18n
-from pages._ui.numbers import decimal, megabytes
+from pages._ui.numbers import decimal, megabytes, p_value
 from pages._ui.run_access import View
 from pages._ui.text import plain
 
@@ -60,7 +60,7 @@ def _tiles(record: dict[str, Any], language: str, _: Callable[[str], str]) -> No
             _("Top-1 accuracy"), f"{decimal(100 * after['accuracy']['top1']['value'], language)} %",
             _("{points} points").format(points=signed(100 * change["top1_difference"]["value"], language)),
         ))
-    tiles.append((_("Same answer as the baseline"), f"{decimal(100 * change['agreement'], language)} %", ""))
+    tiles.append((_("Same answers"), f"{decimal(100 * change['agreement'], language)} %", ""))
     for column, (label, value, delta) in zip(st.columns(len(tiles)), tiles, strict=True):
         column.metric(label, value, delta or None, delta_color="off", delta_arrow="off", border=True)
 
@@ -77,9 +77,9 @@ def _figures(record: dict[str, Any], language: str, _: Callable[[str], str]) -> 
         difference = change["top1_difference"]
         rows += [
             (_("Top-1 accuracy"), percent(before["accuracy"]["top1"]), percent(after["accuracy"]["top1"]),
-             _("{points} points ({low} to {high}), p = {p}").format(
+             _("{points} points ({low} to {high}), p: {p}").format(
                  points=signed(100 * difference["value"], language), low=signed(100 * difference["low"], language),
-                 high=signed(100 * difference["high"], language), p=decimal(change["mcnemar_p"], language, 3))),
+                 high=signed(100 * difference["high"], language), p=p_value(change["mcnemar_p"], language))),
             (_("Top-5 accuracy"), percent(before["accuracy"]["top5"]), percent(after["accuracy"]["top5"]), ""),
             (_("Calibration error (ECE)"), decimal(before["accuracy"]["ece"], language, 3),
              decimal(after["accuracy"]["ece"], language, 3), ""),

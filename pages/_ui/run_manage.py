@@ -9,6 +9,7 @@ import streamlit as st
 
 from core.accounts import Principal
 from core.experiments.listing import NAME_CHARACTERS, NOTE_CHARACTERS
+from core.experiments.uploads import PREFIX
 from pages._ui import errors, i18n, services
 from pages._ui.moments import moment
 from pages._ui.run_access import LAB, LIST, View
@@ -39,9 +40,12 @@ def fork_link(view: View) -> None:
     if view.principal is None:
         st.caption(_("Sign in to fork this recipe."))
     elif (FOLDER.parent / LAB).is_file():
-        query = {"share": view.token, "run": view.run.id} if view.token else {"run": view.run.id}
-        st.page_link(LAB, label=_("Fork this recipe"), icon=":material/fork_right:", query_params={
-            **query, "model": view.run.request.model, "data": view.run.request.data})
+        query = {"fork": view.run.id, "model": view.run.request.model}
+        if view.token is not None:
+            query["share"] = view.token
+        if view.mine or not view.run.request.data.startswith(PREFIX):
+            query["data"] = view.run.request.data
+        st.page_link(LAB, label=_("Fork this recipe"), icon=":material/fork_right:", query_params=query)
 
 
 def show_sharing(principal: Principal, run_ids: Sequence[str], page: str) -> None:

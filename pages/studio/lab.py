@@ -46,7 +46,10 @@ def fork() -> None:
     if asked and asked != state.forked:
         state.forked = asked
         try:
-            recipe_state.take(services.experiments().run(principal, asked).request.recipe["steps"])
+            token = st.query_params.get("share")
+            shared = {run.id: run for run in services.sharing().shared(token)} if token else {}
+            run = shared.get(asked) or services.experiments().run(principal, asked)
+            recipe_state.take(run.request.recipe["steps"])
         except SecateurError as error:
             errors.show(error)
 

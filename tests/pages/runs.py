@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.accounts import SignedIn
+from core.jobs import Queue
 from pages._ui import services
 from tests.finished import Made, store
 from tests.pages.studio import PASSPHRASE, ROOT
+
+
+@pytest.fixture
+def runs_home(studio_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder whose queue is never started, so that waiting runs stay waiting."""
+    monkeypatch.setattr(Queue, "wake", lambda self: None)
+    return studio_home
 
 
 def member(name: str = "heron", language: str = "en") -> SignedIn:

@@ -8,7 +8,7 @@ from pages._ui import services
 from tests.finished import store_unfinished
 from tests.pages.runs import keep, member, seen, visit
 
-pytestmark = pytest.mark.usefixtures("studio_home")
+pytestmark = pytest.mark.usefixtures("runs_home")
 
 
 def names(app):
@@ -75,7 +75,7 @@ def test_every_section_of_a_comparison_shows(made, section):
     assert not app.error
     if section == "images":
         assert "They disagree on" in seen(app)
-        assert app.get("imgs")
+        assert app.get("image")
 
 
 @pytest.mark.parametrize("address", ["", "x", ",,,", "a,b", "0" * 36 + "," + "1" * 36, ",".join("abcdefghij")])

@@ -9,7 +9,7 @@ from pages._ui import services
 from tests.finished import store_unfinished
 from tests.pages.runs import keep, member, seen, visit
 
-pytestmark = pytest.mark.usefixtures("studio_home")
+pytestmark = pytest.mark.usefixtures("runs_home")
 SECTIONS = ("overview", "accuracy", "layers", "images", "files")
 
 
@@ -27,7 +27,7 @@ def test_the_overview_says_what_the_figures_mean(made):
     who = member()
     (run_id,) = keep(who, made[0])
     text = seen(visit("run", who, id=run_id))
-    for words in ("Top-1 accuracy", " times smaller", "points", "gzip -9", "zstd -19", "Entropy bound",
+    for words in ("Top-1 accuracy", "3.6", "points", "gzip -9", "zstd -19", "Entropy bound",
                   "Will it run faster", "The file that ships has", "step: quantize", "Multiply-accumulates"):
         assert words in text, words
 
@@ -39,12 +39,12 @@ def test_the_gallery_shows_pictures_with_both_answers_and_maps_on_demand(made):
     text = seen(app)
     assert "Right class" in text
     assert "Baseline" in text
-    images = len(app.get("imgs"))
+    images = len(app.get("image"))
     assert images >= 1
     look = next(toggle for toggle in app.toggle if toggle.key.startswith("run.look_"))
     look.set_value(True).run()
     assert not app.exception
-    assert len(app.get("imgs")) == images + 2
+    assert len(app.get("image")) == images + 2
 
 
 def test_without_a_flip_the_gallery_says_so(made):
@@ -65,7 +65,7 @@ def test_data_that_is_gone_leaves_the_answers(made):
     assert not app.exception
     assert "not there any more" in seen(app)
     assert "Right class" in seen(app)
-    assert not app.get("imgs")
+    assert not app.get("image")
 
 
 @pytest.mark.parametrize(("status", "fields", "words"), [
