@@ -16,7 +16,7 @@ GREEN = "#009E73"
 STATES = ("front", "dominated", "fails", "best", "estimate")
 _COLOURS = {"front": BLUE, "dominated": GREY, "fails": VERMILION, "best": GREEN, "estimate": GREY}
 _SHAPES = {"front": "circle", "dominated": "square", "fails": "cross", "best": "triangle-up", "estimate": "diamond"}
-_HEIGHT = 300
+_HEIGHT = 400
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ def tradeoff(
     baseline_title: str = "",
     shade: Shade | None = None,
     joined: bool = True,
-    x_format: str = "~g",
+    x_format: str = ".3~r",
 ) -> alt.LayerChart:
     """Return a chart whose points can be chosen: the selection is called "run" and holds the field ``run``.
 
@@ -94,14 +94,15 @@ def _points(rows: pd.DataFrame, axes: _Axes, words: Mapping[str, str], name_titl
     names = [words[state] for state in shown]
     colour = alt.Scale(domain=names, range=[_COLOURS[s] for s in shown])
     shape = alt.Scale(domain=names, range=[_SHAPES[s] for s in shown])
-    legend = alt.Legend(orient="top", columns=3, labelLimit=200)
+    legend = alt.Legend(orient="top", columns=2, labelLimit=160)
     hollow = alt.datum.state == "estimate"
     color = alt.Color("kind:N", title=None, scale=colour, legend=legend)
-    chart: alt.Chart = alt.Chart(rows).mark_point(size=110, strokeWidth=2).encode(
+    chart: alt.Chart = alt.Chart(rows).mark_point(strokeWidth=2).encode(
         **axes.encoding("x", "y"), color=color,
         fill=alt.condition(hollow, alt.value("transparent"), color),
         shape=alt.Shape("kind:N", title=None, scale=shape, legend=legend),
         opacity=alt.condition(alt.datum.state == "dominated", alt.value(0.4), alt.value(1.0)),
+        size=alt.condition(hollow, alt.value(260), alt.value(110)),  # it shows around a measured point
         strokeDash=alt.condition(hollow, alt.value([3, 2]), alt.value([1, 0])),
         tooltip=[alt.Tooltip("name:N", title=name_title), alt.Tooltip("kind:N", title=" "),
                  alt.Tooltip("x:Q", title=axes.x_title, format=".3~f"),

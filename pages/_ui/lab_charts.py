@@ -24,7 +24,7 @@ _VIEWS = {
 }
 _WORDS = {
     "front": N_("on the front"), "dominated": N_("dominated"), "fails": N_("fails the wish"),
-    "best": N_("best that passes"), "estimate": N_("estimate, not measured"),
+    "best": N_("best that passes"), "estimate": N_("estimate"),
 }
 _AXES = {
     "gzip_mb": N_("Packed file (MB)"), "latency_ms": N_("Time per image (ms)"),

@@ -95,7 +95,7 @@ def baseline_card(base: Baseline | None) -> None:
 
 def _upload(principal: Principal) -> None:
     _ = i18n.translate()
-    limits = services.settings().limits
+    most = min(services.settings().limits.dataset_mb, float(st.get_option("server.maxUploadSize")))
 
     def keep(key: str) -> None:
         file = st.session_state.get(key)
@@ -117,7 +117,7 @@ def _upload(principal: Principal) -> None:
                       "Class folders are named like the model's classes."))
         key = f"lab.upload.{state.serial}"
         # Checking decodes every photo, so it happens once, in the callback.
-        st.file_uploader(_("Zip of images"), type=["zip"], key=key, max_upload_size=math.ceil(limits.dataset_mb),
+        st.file_uploader(_("Zip of images"), type=["zip"], key=key, max_upload_size=math.floor(most) or 1,
                          on_change=keep, args=(key,))
         for upload in services.uploads().uploads(principal):
             with st.container(horizontal=True, vertical_alignment="center"):

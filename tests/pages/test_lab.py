@@ -143,7 +143,7 @@ def test_every_chart_has_a_table_of_its_points():
     test.run()
     next(t for t in test.toggle if t.key == "lab.gzip_mb.quality.table").set_value(True).run()
     table = next(d.value for d in test.dataframe if "Standing" in d.value.columns)
-    assert table["Standing"].tolist() == ["on the front", "estimate, not measured"]
+    assert table["Standing"].tolist() == ["on the front", "estimate"]
     assert not test.exception
 
 
