@@ -13,6 +13,7 @@ from core.recipes.step import REGISTRY, Problem, Role, Step
 
 Steps = tuple[Step, ...]
 _MOST_REPAIRS = 30
+_KEEP_CLUSTERS = ("cluster", "recalibrate", "quantization_aware_training")
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,24 @@ def _order(steps: Steps) -> Iterator[_Finding]:
             yield _Finding(Problem(
                 N_("'{kind}' repairs what earlier steps damaged, and no step before it changes the weights. "
                    "Nearest recipe that works: {nearest}."), {"kind": step.kind}), moved)
+    yield from _clusters(steps)
     yield from _sparsities(steps)
+
+
+def _clusters(steps: Steps) -> Iterator[_Finding]:
+    """Find the first step that would give clustered weights values of their own again."""
+    for index, step in enumerate(steps):
+        if step.kind != "cluster":
+            continue
+        for later, other in enumerate(steps[index + 1:], index + 1):
+            if other.role is Role.CONVERT or other.kind in _KEEP_CLUSTERS:
+                continue
+            without = (*steps[:later], *steps[later + 1:])
+            moved = (*steps[:index], other, *without[index:])
+            yield _Finding(Problem(
+                N_("'{other}' after '{kind}' would give the weights values of their own again. Cluster later. Nearest "
+                   "recipe that works: {nearest}."), {"other": other.kind, "kind": step.kind}),
+                moved if other.role is Role.COMPRESS else without)
 
 
 def _sparsities(steps: Steps) -> Iterator[_Finding]:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from core.engine import edge_quantizer, mixed
+from core.engine.clustering.shared_scale import FEW, with_shared_scales
 from core.engine.convert import to_tflite
 from core.engine.methods.frame import Context, Finding, Outcome, State, implements
 from core.engine.report_layers import compare_layers
@@ -59,6 +60,9 @@ def apply(step: Quantize, state: State, context: Context) -> Outcome:
     else:
         scheme: Any = step.scheme
         artifact = to_tflite(state.model, scheme=scheme, calibration=[calibration], io=step.io)
+    few = [name for name, count in state.promise.distinct.items() if count <= FEW]
+    if few and engine == "converter" and step.scheme in ("int8", "int16x8"):
+        artifact = with_shared_scales(artifact, reference, few)
     context.check_cancelled()
     context.progress(0.9, N_("Comparing layer by layer"))
     rows = compare_layers(reference, artifact, calibration[:_REPORT_IMAGES], names)

@@ -1,0 +1,135 @@
+"""Clustering: codebooks, rounding with compensation, and the step on the digits model, whole."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from core.engine import artifact
+from core.engine.clustering.codebook import codebook, nearest
+from core.engine.clustering.rounding import round_with_compensation
+from core.engine.convert import to_tflite
+from core.engine.methods.frame import kernels, method_for
+from core.engine.methods.quantize import apply as quantize
+from core.engine.probabilities import divergence, predict
+from core.errors import InputError, PromiseError
+from core.recipes import check, load_recipe, read_step
+from tests.unit.engine.digits_case import accuracy, context, images, original, state
+from tests.unit.recipes.test_recipes import FACTS
+
+
+def carry_out(kind, tmp_path, given=None, **fields):
+    step = read_step({"step": kind, **fields})
+    return method_for(step)(step, given or state(), context(scratch=tmp_path))
+
+
+def distinct(model) -> dict[str, int]:
+    return {name: np.unique(v.numpy()).size for name, v in kernels(model).items()}
+
+
+def test_the_codebook_of_few_values_is_those_values():
+    values = np.repeat([-2.0, 0.5, 3.0], [5, 1, 9])
+    assert codebook(values, np.ones(15), 3).tolist() == [-2.0, 0.5, 3.0]
+    assert codebook(values, np.ones(15), 8, zero=True).tolist() == [-2.0, 0.0, 0.5, 3.0]
+
+
+def test_the_codebook_reaches_the_known_distortion_of_a_normal_variable():
+    # Max, "Quantizing for minimum distortion" (1960): 8 values, mean squared error 0.03454.
+    x = np.random.default_rng(0).normal(size=200_000)
+    book = codebook(x, np.ones(x.size), 8)
+    assert np.mean((x - nearest(x, book)) ** 2) == pytest.approx(0.03454, rel=0.02)
+
+
+def test_importance_moves_values_to_where_it_counts():
+    x = np.linspace(-1, 1, 2001)
+    book = codebook(x, np.where(x > 0, 100.0, 1.0), 16)
+    assert (book > 0).sum() > 9
+
+
+def test_compensation_halves_the_error_of_the_outputs_and_keeps_zeros():
+    rng = np.random.default_rng(1)
+    x = rng.normal(size=(500, 8)) @ rng.normal(size=(8, 40)) + 0.5 * rng.normal(size=(500, 40))
+    hessian = (x.T @ x / 500 + 0.01 * np.eye(40))[None]
+    kernel = rng.normal(size=(1, 40, 12))
+    allowed = rng.random(kernel.shape) > 0.2
+    kernel = kernel * allowed
+    book = codebook(kernel[allowed], np.ones(int(allowed.sum())), 8, zero=True)
+    rounded = round_with_compensation(kernel, hessian, lambda row: nearest(row, book), allowed)
+    plain = nearest(kernel, book) * allowed
+
+    def error(found):
+        return float(np.square(x @ (found - kernel)[0]).sum())
+
+    assert error(rounded) < 0.5 * error(plain)
+    assert not rounded[~allowed].any()
+    assert set(np.unique(rounded)) <= set(book) | {0.0}
+
+
+@pytest.mark.parametrize("per", ["layer", "channel"])
+def test_one_shot_keeps_the_promise_and_the_accuracy(tmp_path, per):
+    before = [w.copy() for w in original().get_weights()]
+    outcome = carry_out("cluster", tmp_path, clusters=8, per=per)
+    assert all(n <= outcome.promise.distinct[name] for name, n in distinct(outcome.model).items())
+    if per == "layer":
+        assert max(distinct(outcome.model).values()) <= 8
+    x = images()["test"][0]
+    assert accuracy(predict(outcome.model, x)) > accuracy(predict(original(), x)) - 0.03
+    content = to_tflite(outcome.model, scheme="float32")
+    artifact.check_promise(content, outcome.promise)
+    fewer = dict.fromkeys(outcome.promise.distinct, 2)
+    with pytest.raises(PromiseError, match="distinct"):
+        artifact.check_promise(content, outcome.promise.also(distinct=fewer))
+    assert all((a == b).all() for a, b in zip(before, original().get_weights(), strict=True))
+    assert not list(tmp_path.iterdir())
+
+
+def test_it_beats_plain_rounding(tmp_path):
+    x = images()["test"][0]
+    ours = carry_out("cluster", tmp_path, clusters=4, depthwise_clusters=1).model
+    plain = state().model
+    for variable in kernels(plain).values():
+        value = variable.numpy()
+        variable.assign(nearest(value, codebook(value.ravel(), np.ones(value.size), 4)))
+    reference = predict(original(), x)
+    assert divergence(reference, predict(ours, x)) < 0.5 * divergence(reference, predict(plain, x))
+
+
+@pytest.mark.parametrize("fields", [{}, {"one_shot": False, "epochs": 1}])
+def test_zeros_stay_and_count_as_one_of_the_values(tmp_path, fields):
+    pruned = carry_out("magnitude", tmp_path, sparsity=0.5, epochs=0)
+    given = replace(state(), model=pruned.model, masks=pruned.masks, promise=pruned.promise)
+    outcome = carry_out("cluster", tmp_path, given, clusters=8, **fields)
+    for name, variable in kernels(outcome.model).items():
+        value = variable.numpy()
+        assert not value[~pruned.masks[name]].any()
+        assert np.unique(value).size <= 8
+    artifact.check_promise(to_tflite(outcome.model, scheme="float32"), outcome.promise)
+
+
+def test_int8_keeps_values_few_over_the_whole_layer(tmp_path):
+    outcome = carry_out("cluster", tmp_path, clusters=16)
+    given = replace(state(), model=outcome.model, promise=outcome.promise)
+    made = quantize(read_step({"step": "quantize", "scheme": "int8"}), given, context(scratch=tmp_path))
+    artifact.check_promise(made.artifact, made.promise)
+    file = artifact.parse(made.artifact)
+    for name in kernels(outcome.model):
+        for weight in file.weights:
+            if weight.is_of(name):
+                assert np.unique(weight.tensor.values).size <= 16
+    x, y = images()["test"]
+    found = artifact.answers(made.artifact, x)
+    assert (found.argmax(1) == y).mean() > accuracy(predict(original(), x)) - 0.04
+
+
+@pytest.mark.parametrize(("steps", "words"), [
+    ([{"step": "cluster"}, {"step": "magnitude"}], "values of their own"),
+    ([{"step": "cluster"}, {"step": "distill"}], "values of their own"),
+    ([{"step": "cluster", "clusters": 2, "one_shot": False}], "at least 3 clusters"),
+    ([{"step": "cluster", "clusters": 8}, {"step": "cluster", "clusters": 16}], "only for fewer"),
+    ([{"step": "cluster", "clusters": 256, "per": "channel"}], "no fewer than the weights"),
+])
+def test_what_cannot_work_is_refused_before_it_starts(steps, words):
+    with pytest.raises(InputError, match=words):
+        check(load_recipe({"name": "x", "steps": steps}), FACTS)
