@@ -156,7 +156,7 @@ def test_french():
     test.button_group(key="classify.sample").set_value("coffee").run()
     assert not test.exception
     seen = texts(test)
-    assert "(95\N{NO-BREAK SPACE}\\%)" in seen
+    assert "**expresso** (95\N{NO-BREAK SPACE}\\%)" in seen
     assert "18\\,6" in seen
     assert "Mo" in seen
 
