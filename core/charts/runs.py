@@ -10,7 +10,7 @@ from core.charts.classes import BLUE, VERMILION
 GREY = "#767676"
 _ROW = 18
 # Okabe and Ito's palette without its yellow, which a white page swallows; shapes tell the same apart.
-_COLOURS = (BLUE, VERMILION, "#009E73", "#CC79A7", "#56B4E9", "#E69F00", GREY, "#6A3D9A")
+COLOURS = (BLUE, VERMILION, "#009E73", "#CC79A7", "#56B4E9", "#E69F00", GREY, "#6A3D9A")
 
 
 def layer_bars(frame: pd.DataFrame, *, zero_title: str, kept_title: str, parameters_title: str) -> alt.Chart:
@@ -39,7 +39,9 @@ def layer_bars(frame: pd.DataFrame, *, zero_title: str, kept_title: str, paramet
     return bars.properties(height=alt.Step(_ROW))
 
 
-def reliability(frame: pd.DataFrame, *, confidence_title: str, accuracy_title: str) -> alt.LayerChart:
+def reliability(
+    frame: pd.DataFrame, *, confidence_title: str, accuracy_title: str, colours: tuple[str, ...] = (GREY, *COLOURS)
+) -> alt.LayerChart:
     """Return accuracy against confidence, one line per model; the diagonal is perfect calibration.
 
     Parameters
@@ -47,6 +49,8 @@ def reliability(frame: pd.DataFrame, *, confidence_title: str, accuracy_title: s
     frame
         Columns ``model`` (text), ``confidence``, ``accuracy`` (fractions) and ``n`` (images in the bin). Bins of
         fewer images have smaller marks. (Guo et al. 2017, arXiv:1706.04599.)
+    colours
+        In the order of the models; by default grey for the first, which is the baseline.
     """
     ends = pd.DataFrame({"at": [0.0, 1.0]})
     diagonal = alt.Chart(ends).mark_line(color=GREY, strokeDash=[4, 3]).encode(x="at:Q", y="at:Q")
@@ -55,7 +59,7 @@ def reliability(frame: pd.DataFrame, *, confidence_title: str, accuracy_title: s
     base = alt.Chart(frame).encode(
         x=alt.X("confidence:Q", title=confidence_title, scale=scale, axis=alt.Axis(format=".0%")),
         y=alt.Y("accuracy:Q", title=accuracy_title, scale=scale, axis=alt.Axis(format=".0%")),
-        color=alt.Color("model:N", title=None, scale=alt.Scale(domain=models, range=[GREY, *_COLOURS])),
+        color=alt.Color("model:N", title=None, scale=alt.Scale(domain=models, range=list(colours))),
         shape=alt.Shape("model:N", title=None, scale=alt.Scale(domain=models)),
     )
     marks = base.mark_point(filled=True, opacity=0.9).encode(
@@ -103,8 +107,8 @@ def confusion_matrix(
     """
     order = list(dict.fromkeys(frame["right"].map(str)))
     base = alt.Chart(frame.assign(right=frame["right"].map(str), answer=frame["answer"].map(str))).encode(
-        x=alt.X("answer:N", title=answer_title, sort=order, axis=alt.Axis(labelAngle=0)),
-        y=alt.Y("right:N", title=right_title, sort=order),
+        x=alt.X("answer:N", title=answer_title, sort=order, axis=alt.Axis(labelAngle=0, grid=False)),
+        y=alt.Y("right:N", title=right_title, sort=order, axis=alt.Axis(grid=False)),
     )
     cells = base.mark_rect().encode(
         color=alt.Color("share:Q", legend=None, scale=alt.Scale(domain=[0, 1], range=["#F2F5F7", BLUE])),
@@ -153,7 +157,7 @@ def trade_off(frame: pd.DataFrame, *, size_title: str, accuracy_title: str) -> a
     names = list(frame["name"])
     base = alt.Chart(frame).encode(
         x=alt.X("megabytes:Q", title=size_title, scale=alt.Scale(zero=False, padding=20)),
-        color=alt.Color("name:N", title=None, scale=alt.Scale(domain=names, range=list(_COLOURS)),
+        color=alt.Color("name:N", title=None, scale=alt.Scale(domain=names, range=list(COLOURS)),
                         legend=alt.Legend(orient="top", columns=2, labelLimit=260)),
         shape=alt.Shape("name:N", title=None, scale=alt.Scale(domain=names)),
     )
@@ -179,7 +183,7 @@ def parallel(frame: pd.DataFrame) -> alt.LayerChart:
     base = alt.Chart(rows).encode(
         x=alt.X("quantity:N", title=None, sort=order, axis=alt.Axis(labelAngle=-25, grid=True, labelLimit=200)),
         y=alt.Y("height:Q", axis=None, scale=alt.Scale(domain=[-0.05, 1.1])),
-        color=alt.Color("name:N", title=None, scale=alt.Scale(domain=names, range=list(_COLOURS)),
+        color=alt.Color("name:N", title=None, scale=alt.Scale(domain=names, range=list(COLOURS)),
                         legend=alt.Legend(orient="top", columns=2, labelLimit=260)),
         detail="name:N",
     )

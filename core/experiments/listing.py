@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import ColumnElement, Engine, Select, func, or_, select, update
+from sqlalchemy import ColumnElement, Engine, func, or_, select, update
 
 from core.accounts import Accounts, Principal
 from core.database import now, reading, transaction
@@ -17,7 +17,7 @@ from core.locales import N_
 
 Order = Literal["newest", "oldest", "name", "smallest", "size_ratio", "latency_ratio", "top1", "top1_change"]
 ORDERS: tuple[Order, ...] = get_args(Order)
-MOST_TAGS, TAG_CHARACTERS, NAME_CHARACTERS, NOTE_CHARACTERS = 12, 40, 120, 4000
+MOST_TAGS, TAG_CHARACTERS, NAME_CHARACTERS, NOTE_CHARACTERS = 10, 30, 120, 4000
 _ESCAPE = "\\"
 
 
@@ -88,23 +88,24 @@ class Listing:
         """Return the runs from ``offset`` on that pass the filters, and how many pass in all."""
         principal = self._accounts.require(principal)
         where = _conditions(principal.user_id, filters)
-        query = select(*_COLUMNS).where(*where).order_by(*_ordering(order)).limit(limit).offset(max(offset, 0))
+        chosen = select(RunRow.id).where(*where).order_by(*_ordering(order)).limit(limit).offset(max(offset, 0))
         with reading(self._engine) as session:
             total = int(session.scalar(select(func.count()).select_from(RunRow).where(*where)) or 0)
-            return [_summary(row._mapping) for row in session.execute(query)], total
+            # Ids first, from an index alone; then only the rows of this page are read.
+            ids = list(session.scalars(chosen))
+            rows = {row.id: _summary(row._mapping)
+                    for row in session.execute(select(*_COLUMNS).where(RunRow.id.in_(ids)))}
+        return [rows[run_id] for run_id in ids if run_id in rows], total
 
     def choices(self, principal: Principal) -> Choices:
         """Return which models, data, methods and tags occur among one's runs, in alphabetical order."""
         principal = self._accounts.require(principal)
 
-        def distinct(column: Any) -> Select[Any]:
-            return select(column).where(RunRow.owner_id == principal.user_id).distinct()
-
+        columns = (RunRow.model, RunRow.data, RunRow.methods, RunRow.tags)
+        query = select(*columns).where(RunRow.owner_id == principal.user_id).distinct()
         with reading(self._engine) as session:
-            models, data, methods, tags = (
-                list(session.scalars(distinct(c)))
-                for c in (RunRow.model, RunRow.data, RunRow.methods, RunRow.tags)
-            )
+            found = session.execute(query).all()
+        models, data, methods, tags = ({row[i] for row in found} for i in range(4))
         return Choices(
             models=tuple(sorted(models)), data=tuple(sorted(data)), methods=_parts(methods), tags=_parts(tags)
         )
@@ -224,7 +225,7 @@ def _checked(tags: Sequence[str]) -> list[str]:
     return words
 
 
-def _parts(values: Sequence[str]) -> tuple[str, ...]:
+def _parts(values: set[str]) -> tuple[str, ...]:
     return tuple(sorted({part for value in values for part in value.split("|") if part}))
 
 

@@ -25,6 +25,12 @@ class RunRow(Base):
     __table_args__ = (
         Index("ix_runs_owner_id_created_at", "owner_id", "created_at"),
         Index("ix_runs_status_created_at", "status", "created_at"),
+        # These two hold all that a list is filtered and sorted by: SQLite would walk over every record otherwise.
+        Index(
+            "ix_runs_listing", "owner_id", "archived_at", "created_at", "id", "status", "model", "methods", "bytes",
+            "top1", "top1_change", "size_ratio", "latency_ratio",
+        ),
+        Index("ix_runs_choices", "owner_id", "model", "data", "methods", "tags"),
     )
 
     id: Mapped[str] = mapped_column(primary_key=True)

@@ -21,6 +21,9 @@ def upgrade() -> None:
     op.add_column("runs", sa.Column("bytes", sa.BigInteger(), nullable=True))
     for name in _FIGURES:
         op.add_column("runs", sa.Column(name, sa.Float(), nullable=True))
+    op.create_index("ix_runs_listing", "runs", [
+        "owner_id", "archived_at", "created_at", "id", "status", "model", "methods", "bytes", *_FIGURES])
+    op.create_index("ix_runs_choices", "runs", ["owner_id", "model", "data", "methods", "tags"])
     op.create_table(
         "shares",
         sa.Column("id", sa.String(), nullable=False),
@@ -61,6 +64,8 @@ def _fill() -> None:
 
 def downgrade() -> None:
     op.drop_table("shares")
+    op.drop_index("ix_runs_choices", "runs")
+    op.drop_index("ix_runs_listing", "runs")
     with op.batch_alter_table("runs") as table:
         for name in ("notes", "tags", "methods", "archived_at", "bytes", *_FIGURES):
             table.drop_column(name)

@@ -11,7 +11,7 @@ import pandas
 import streamlit as st
 import vl_convert
 
-from core.charts.runs import parallel, reliability, trade_off
+from core.charts.runs import COLOURS, parallel, reliability, trade_off
 from core.errors import SecateurError
 from core.experiments.compare import Comparison
 from core.experiments.gallery import images_of, picture
@@ -43,7 +43,8 @@ def charts(views: list[View], comparison: Comparison, names: dict[str, str], _: 
     ]
     if rows:
         drawn[_("Can their probabilities be believed?")] = reliability(
-            pandas.DataFrame(rows), confidence_title=_("Confidence"), accuracy_title=_("Accuracy"))
+            pandas.DataFrame(rows), confidence_title=_("Confidence"), accuracy_title=_("Accuracy"),
+            colours=COLOURS)
     return drawn
 
 
@@ -75,11 +76,11 @@ def _coordinates(views: list[View], comparison: Comparison, names: dict[str, str
         axes[title] = [read(view.record) for view in views]
     rows = []
     for title, values in axes.items():
-        numeric = all(isinstance(v, Number) and not isinstance(v, bool) for v in values if v is not None)
+        numeric = all(isinstance(v, Number) and not isinstance(v, bool) for v in values)
         distinct = list(dict.fromkeys(str(v) for v in values))
         rows += [
             {"name": names[view.run.id], "quantity": title, "text": "–" if value is None else str(value)[:24],
-             "value": (float(value) if value is not None else 0.0) if numeric else float(distinct.index(str(value)))}
+             "value": float(value) if numeric else float(distinct.index(str(value)))}
             for view, value in zip(views, values, strict=True)
         ]
     return pandas.DataFrame(rows)

@@ -31,7 +31,7 @@ def keep(who: SignedIn, *made: Made, **fields: object) -> list[str]:
     return store(services.engine(), services.settings(), who.principal.user_id, made, **fields)
 
 
-def visit(page: str, who: SignedIn | None, language: str = "en", **query: str) -> AppTest:
+def visit(page: str, who: SignedIn | None, language: str = "en", /, **query: str) -> AppTest:
     """Return ``pages/studio/<page>.py`` in the whole app, run once, as ``who`` or a visitor sees it."""
     app = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
     app.session_state["secateur.language"] = language
