@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from core.errors import InputError, SecateurError
-from core.images.kinds import foreign_format
+from core.images.kinds import foreign_format, parts
 from core.locales import N_
 from core.settings import Limits
 
@@ -37,6 +37,9 @@ _TURNS = {
 # and optimizers use about ten.
 _MOST_SCANS = 100
 _MOST_SCANNED_MEGAPIXELS = 1000
+
+# A PNG of 10 MB in chunks of 1 kB has ten thousand, a JPEG with a large colour profile some two hundred.
+_MOST_PARTS = 20_000
 
 _UNKNOWN = N_("This is not a photo that can be read. Use a JPEG, PNG, WebP, BMP or GIF file.")
 _FOREIGN = N_("{kind} files are not read. Save the photo as JPEG, PNG or WebP and try again.")
@@ -77,6 +80,8 @@ def read_photo(data: bytes, limits: Limits) -> Image.Image:
         or truncated, too small, or too elongated.
     """
     _check_bytes(data, limits)
+    if parts(data, _MOST_PARTS) > _MOST_PARTS:
+        raise InputError(_DAMAGED)
     try:
         image = Image.open(io.BytesIO(data), formats=_FORMATS)
         _check_shape(image, data, limits)

@@ -71,8 +71,8 @@ def tracked() -> list[Path]:
     """Return the files of the repository, or of the folder where it is no repository."""
     listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=False)
     if listed.returncode:
-        return [path for folder in ("core", "pages", "tests", "docs", ".streamlit") for path in (ROOT / folder).rglob("*")
-                if path.is_file()]
+        folders = ("core", "pages", "tests", "docs", ".streamlit")
+        return [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
     return [ROOT / name for name in listed.stdout.decode().split("\0") if name]
 
 
