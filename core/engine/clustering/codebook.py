@@ -76,4 +76,5 @@ def nearest(values: Array, book: Array) -> Array:
     """Return, for each value, the nearest in the ascending ``book``."""
     if book.size == 1:
         return np.full(values.shape, book[0])
-    return book[np.searchsorted((book[1:] + book[:-1]) / 2, values)]
+    found: Array = book[np.searchsorted((book[1:] + book[:-1]) / 2, values)]
+    return found

@@ -62,11 +62,11 @@ def _share(model: Any, tensors: list[Any], exact: Array) -> None:
     weight.quantization.scale = np.full(old.size, scale, np.float32)
     if bias is None:
         return
-    values = np.frombuffer(bytes(model.buffers[bias.buffer].data),
-                           np.int64 if bias.type == schema.TensorType.INT64 else np.int32)
+    kind: Any = np.int64 if bias.type == schema.TensorType.INT64 else np.int32
+    values: Any = np.frombuffer(bytes(model.buffers[bias.buffer].data), kind)
     before = np.asarray(bias.quantization.scale, np.float64)
     after = float(np.asarray(entrance.quantization.scale)[0]) * scale
-    limits = np.iinfo(values.dtype)
-    moved = np.clip(np.rint(values * before / after), limits.min, limits.max).astype(values.dtype)
+    limits = np.iinfo(kind)
+    moved = np.clip(np.rint(values * before / after), limits.min, limits.max).astype(kind)
     model.buffers[bias.buffer].data = moved.view(np.uint8)
     bias.quantization.scale = np.full(before.size, after, np.float32)
