@@ -8,6 +8,7 @@ from typing import Literal
 
 import altair as alt
 import pandas as pd
+from altair.utils.schemapi import debug_mode
 
 from core.charts.classes import BLUE, VERMILION
 
@@ -69,6 +70,14 @@ def tradeoff(
     joined
         Whether the points on the front are joined by a line.
     """
+    with debug_mode(False):  # Altair checks each part against its whole schema, which costs as much as all the rest
+        return _drawn(frame, x_title, y_title, words, name_title, baseline, baseline_title, shade, joined, x_format)
+
+
+def _drawn(
+    frame: pd.DataFrame, x_title: str, y_title: str, words: Mapping[str, str], name_title: str,
+    baseline: tuple[float | None, float | None], baseline_title: str, shade: Shade | None, joined: bool, x_format: str,
+) -> alt.LayerChart:
     rows = frame.assign(kind=frame["state"].map(dict(words)))
     axes = _Axes(x_title, y_title, _domain(rows, "x", baseline[0], shade), _domain(rows, "y", baseline[1], shade),
                  x_format)

@@ -44,7 +44,8 @@ def show_estimate(found: Estimate, known: Past, *, labelled: bool) -> None:
                 _("{low} to {high}").format(low=milliseconds(ms.low, language),
                                             high=milliseconds(ms.high, language)))
     else:
-        _figure(two[0], _("Speed"), _approx(ratio), "", _range(found.speed, 1, language, ""))
+        _figure(two[0], _("Times as fast"), _approx(f"{decimal(found.speed.value, language)} ×"), "",
+                _range(found.speed, 1, language, " ×"))
     spared = 1 - found.nonzero_macs / max(1, found.macs)
     _figure(two[1], _("Multiplications"), f"{decimal(found.macs / 1e6, language)} M",
             _("{share} % by zero").format(share=decimal(100 * spared, language, 0)) if spared > 0 else "",

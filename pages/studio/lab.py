@@ -7,7 +7,7 @@ from core.experiments.estimates import estimate
 from pages._ui import auth, errors, i18n, recipe_state, services
 from pages._ui.lab_charts import trade_offs
 from pages._ui.lab_estimate import show_estimate, show_layers
-from pages._ui.lab_example import ensure_example
+from pages._ui.lab_example import ensure_example, example_under_way
 from pages._ui.lab_past import Past, facts, past
 from pages._ui.lab_record import estimates_kept
 from pages._ui.lab_run import run_buttons
@@ -61,6 +61,7 @@ subject = choose_subject(principal)
 if subject is None or not ready_or_wait(subject.card):
     st.stop()
 runs_under_way(principal)
+example_under_way()
 known = past(principal, subject)
 baseline_card(known.learned.baseline)
 bench(subject, known)

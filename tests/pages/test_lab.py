@@ -38,7 +38,7 @@ def test_the_empty_lab_says_what_to_do_and_the_sparsity_slider_comes_first():
     assert "Press Run" in seen
     assert test.slider[0].label == "Sparsity"
     assert "no run on this model" in seen
-    assert set(figures(test)) == {"Packed file (gzip)", "Right answers kept", "Speed", "Multiplications"}
+    assert set(figures(test)) == {"Packed file (gzip)", "Right answers kept", "Times as fast", "Multiplications"}
     assert "tensorflow" not in sys.modules
     assert "distributed" not in sys.modules
 
