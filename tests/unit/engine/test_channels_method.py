@@ -25,7 +25,7 @@ from tests.unit.engine.digits_case import accuracy, context, images, original, s
 
 def carry_out(tmp_path, given=None, surroundings=None, **fields):
     step = read_step({"step": "channels", **fields})
-    around = surroundings or context(scratch=tmp_path, cache=tmp_path / "cache")
+    around = surroundings or context(n=100, scratch=tmp_path, cache=tmp_path / "cache")
     return method_for(step)(step, given or state(), around)
 
 
@@ -55,9 +55,9 @@ def test_refitting_by_reconstruction_beats_cutting_by_weight_norm(tmp_path):
 
 
 @pytest.mark.parametrize(("importance", "allocation"), [
-    ("activation", "uniform"), ("batch_norm_scale", "sensitivity"), ("reconstruction", "uniform")])
+    ("activation", "uniform"), ("batch_norm_scale", "sensitivity")])
 def test_each_importance_meets_the_target(tmp_path, importance, allocation):
-    outcome = carry_out(tmp_path, channels=0.25, importance=importance, allocation=allocation, round_to=4)
+    outcome = carry_out(tmp_path, channels=0.25, importance=importance, allocation=allocation, round_to=4, refit=False)
     whole, left = outcome.details["channels"]
     assert 0.7 <= left / whole <= 0.75
     assert all(row["kept"] % 4 == 0 for row in outcome.details["layers"])
@@ -68,7 +68,7 @@ def test_zeros_of_earlier_steps_stay_and_later_steps_work(tmp_path):
     recipe = load_recipe({"name": "all", "steps": [
         {"step": "magnitude", "sparsity": 0.4}, {"step": "channels", "macs": 0.3}, {"step": "recalibrate"},
         {"step": "quantize", "scheme": "int8"}]})
-    made = run_recipe(original(), recipe, RunData(x[:200], x[:200], y[:200]), tmp_path)
+    made = run_recipe(original(), recipe, RunData(x[:100], x[:100], y[:100]), tmp_path)
     assert made.steps[1]["changed"]
     layers = made.steps[1]["details"]["layers"]
     assert any(row["kept"] < row["channels"] for row in layers)
