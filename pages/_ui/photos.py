@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import streamlit as st
-from PIL import ImageOps
+from PIL import Image, ImageOps
 
 from core.images import EXTENSIONS, display_name, encode, read_photo
 from core.inference import samples
 from core.locales import N_
 from pages._ui import i18n, services
 
-SAMPLE_SIDE = 120
+SAMPLE_SIDE, SAMPLE_GAP = 128, 10
 _SOURCES = {"files": N_(":material/upload: Files"), "camera": N_(":material/photo_camera: Camera")}
 
 
@@ -78,4 +78,7 @@ def _square(name: str) -> bytes:
     # Exactly as wide as it is shown: Streamlit decodes and shrinks a wider one in every run.
     sample = next(sample for sample in samples() if sample.name == name)
     image = read_photo(sample.path.read_bytes(), services.settings().limits)
-    return encode(ImageOps.fit(image, (SAMPLE_SIDE, SAMPLE_SIDE)), quality=92)
+    side = SAMPLE_SIDE - SAMPLE_GAP
+    framed = Image.new("RGBA", (SAMPLE_SIDE, side))
+    framed.paste(ImageOps.fit(image, (side, side)))
+    return encode(framed, "PNG")
