@@ -61,7 +61,8 @@ def _start(x: Array, w: Array, count: int) -> Array:
     mass, edges = np.histogram(x, _BINS, weights=w)
     smooth = np.convolve(mass, np.ones(9) / 9, "same")
     share = np.concatenate([[0.0], np.cumsum(np.cbrt(smooth))])
-    return np.interp((np.arange(count) + 0.5) / count * share[-1], share, edges)
+    start: Array = np.interp((np.arange(count) + 0.5) / count * share[-1], share, edges)
+    return start
 
 
 def _pinned(centres: Array, zero: bool) -> Array:

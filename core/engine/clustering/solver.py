@@ -36,21 +36,20 @@ class CodebookSolver:
         Pull to the reference's weights, in units of an input's variance.
     variance
         Strength of the variance match before rounding, 0 to 1.
-    refits
-        How often the values are refitted to the assignment by least squares and the weights rounded anew.
     """
 
     clusters: int
     per_channel: bool = False
     ridge: float = 0.3
     variance: float = 1.0
-    refits: int = 0
 
     def __call__(self, problem: Problem) -> Solution:
         """Solve ``problem``; raises nothing of its own."""
         white = whiten(problem, self.ridge)
         mask = np.ones(problem.kernel.shape, bool) if problem.allowed is None else problem.allowed
-        wanted = masked_least_squares(white, mask) / white.scale[:, :, None]
+        # Columns that miss nothing share one factorization.
+        solved = np.linalg.solve(white.hessian, white.cross) if mask.all() else masked_least_squares(white, mask)
+        wanted = solved / white.scale[:, :, None]
         wanted = match_variance(wanted, problem.moments, self.variance)
         hessian = white.hessian * white.scale[:, :, None] * white.scale[:, None, :]
         return finish(self._rounded(wanted, hessian, mask), mask, problem.moments)
