@@ -1,7 +1,9 @@
 """Build the served files of base models: ``python -m core.engine.prepare NAME...``.
 
 The library starts this as a child process. It prints one line of JSON per step, holds the model's
-lock, writes each file whole or not at all, and leaves the reason where it fails.
+lock, writes each file whole or not at all, and leaves the reason where it fails. With ``--with-parent``
+it ends when its standard input does, so that it cannot outlive the server. A model of a person's own is
+built in one more process, ``--confined``, that :mod:`core.engine.sandbox` shuts in first.
 """
 
 from __future__ import annotations
@@ -10,7 +12,11 @@ import contextlib
 import json
 import os
 import resource
+import shutil
+import subprocess
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -32,6 +38,7 @@ Array = np.ndarray[Any, np.dtype[Any]]
 Report = Callable[[str, float], None]
 
 CALIBRATION, CHECKED = 200, 32
+WORK = ".work-"
 MEMORY_BYTES, CPU_S, OPEN_FILES = 12 * 2**30, 900, 256
 
 READING = N_("Reading the weights")
@@ -58,13 +65,17 @@ def prepare(card: ModelCard, configuration: Settings, report: Report) -> dict[st
     Raises SecateurError with the reason if the weights, a conversion or a check fails; files that
     were finished before stay.
     """
+    library, start = Library(configuration), time.perf_counter()
+    folder, fingerprint = library.prepared_folder(card.name), library.fingerprint(card)
+    _sweep(folder, fingerprint)
+    if card.weights.kind == "user":
+        # The sandbox leaves no other place to write; the next sweep clears it if this process is killed.
+        work = tempfile.tempdir = tempfile.mkdtemp(prefix=WORK, dir=folder)
+        os.environ.update(TMPDIR=work, HOME=work, KERAS_HOME=work)
     from core.engine.base import load_base
     from core.engine.convert import to_tflite
     from core.engine.verify import check_file
 
-    library, start = Library(configuration), time.perf_counter()
-    folder, fingerprint = library.prepared_folder(card.name), library.fingerprint(card)
-    _sweep(folder, fingerprint)
     report(READING, 0.02)
     if card.weights.kind == "user":
         _admit(card, library)
@@ -87,6 +98,8 @@ def prepare(card: ModelCard, configuration: Settings, report: Report) -> dict[st
         "files": files, "seconds": round(time.perf_counter() - start, 2),
     }
     _write(folder / f"prepared-{fingerprint}.json", json.dumps(record, indent=2).encode())
+    for path in folder.glob(f"{WORK}*"):
+        shutil.rmtree(path, ignore_errors=True)
     return record
 
 
@@ -121,6 +134,9 @@ def _admit(card: ModelCard, library: Library) -> None:
 def _sweep(folder: Path, fingerprint: str) -> None:
     """Remove what a dead worker left, and what older inputs gave."""
     for path in folder.iterdir():
+        if path.name.startswith(WORK):
+            shutil.rmtree(path, ignore_errors=True)
+            continue
         made = path.name.startswith(("float32-", "int8-", "prepared-", "base-", ".partial-"))
         if made and fingerprint not in path.name:
             path.unlink(missing_ok=True)
@@ -171,9 +187,44 @@ def run(name: str, configuration: Settings) -> bool:
     return True
 
 
+def confine_to(name: str, configuration: Settings) -> None:
+    """Leave this process nothing but what preparing the user's model ``name`` needs."""
+    from core.engine.sandbox import confine
+
+    library = Library(configuration)
+    folder = library.prepared_folder(name)
+    folder.mkdir(parents=True, exist_ok=True)
+    confine([configuration.models_folder, library.folder(name)], [folder])
+
+
+def _confined(name: str) -> bool:
+    child = subprocess.Popen(  # noqa: S603 - our own module, the argument is the name of a card
+        [sys.executable, "-m", "core.engine.prepare", "--with-parent", "--confined", name], stdin=subprocess.PIPE,
+    )
+    return child.wait() == 0
+
+
+def _end_with_parent() -> None:
+    # The buffered reader would hold a lock that the interpreter wants when it shuts down.
+    while os.read(sys.stdin.fileno(), 1024):
+        pass
+    os._exit(3)
+
+
 def main() -> int:
     """Prepare the models named on the command line; return 0 if all are ready."""
-    ready = [run(name, settings()) for name in sys.argv[1:]]
+    configuration = settings()
+    options = {word for word in sys.argv[1:] if word.startswith("--")}
+    names = [word for word in sys.argv[1:] if word not in options]
+    if "--confined" in options:
+        confine_to(names[0], configuration)
+    if "--with-parent" in options:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+    library = Library(configuration)
+    ready = []
+    for name in names:
+        apart = "--confined" not in options and library.card(name).weights.kind == "user"
+        ready.append(_confined(name) if apart else run(name, configuration))
     return 0 if all(ready) else 2
 
 

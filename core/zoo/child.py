@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,12 +18,13 @@ from core.locales import N_
 from core.settings import ROOT, Settings
 from core.zoo.progress import STOPPED, Progress
 
+WALL_S = 3600  # half a minute on an idle machine; an hour is a hang
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "LD_LIBRARY_PATH", "SYSTEMROOT")
 
 
 @dataclass(frozen=True)
 class Child:
-    """A running ``python -m core.engine.prepare``."""
+    """A running ``python -m core.engine.prepare``. It ends when this process does, or when the object is let go."""
 
     process: subprocess.Popen[str]
 
@@ -39,13 +43,16 @@ class Child:
             "TF_NUM_INTRAOP_THREADS": "2",
             "TF_NUM_INTEROP_THREADS": "1",
             "CUDA_VISIBLE_DEVICES": "",
+            # Threads that start with an import would escape the sandbox of a user's model.
+            "OPENBLAS_NUM_THREADS": "1",
+            "OMP_NUM_THREADS": "1",
         }
         try:
             (settings.home / "models").mkdir(parents=True, exist_ok=True)
             with (settings.home / "models" / "prepare.log").open("ab") as log:
                 process = subprocess.Popen(  # noqa: S603 - our own module, arguments are names of cards
-                    [sys.executable, "-m", "core.engine.prepare", *names],
-                    cwd=ROOT, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                    [sys.executable, "-m", "core.engine.prepare", "--with-parent", *names],
+                    cwd=ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                     stderr=log, text=True, encoding="utf-8", start_new_session=True,
                 )
         except OSError as error:
@@ -56,7 +63,26 @@ class Child:
         return cls(process)
 
     def wait(self, progress: Callable[[Progress], None] | None = None) -> None:
-        """Pass on each line of progress until it ends. Raises InputError with the first failure."""
+        """Pass on each line of progress until it ends, or kill it after an hour.
+
+        Raises InputError with the first failure.
+        """
+        timer = threading.Timer(WALL_S, self.kill)
+        timer.daemon = True
+        timer.start()
+        try:
+            self._follow(progress)
+        finally:
+            timer.cancel()
+            if self.process.stdin is not None:
+                self.process.stdin.close()
+
+    def kill(self) -> None:
+        """End it and whatever it started."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+
+    def _follow(self, progress: Callable[[Progress], None] | None) -> None:
         failure: Progress | None = None
         assert self.process.stdout is not None  # noqa: S101 - opened as a pipe above
         with self.process.stdout as lines:

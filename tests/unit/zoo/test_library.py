@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from core.errors import BusyError, InputError, NotFoundError
@@ -174,3 +175,22 @@ def test_the_library_never_imports_tensorflow() -> None:
             "l = Library(Settings()); [l.labels(c) for c in l.cards()];"
             "assert not {'tensorflow', 'tf_keras', 'h5py', 'core.engine'} & set(sys.modules)")
     subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, timeout=60)
+
+
+def test_a_preparation_does_not_outlive_the_process_that_started_it(settings: Settings) -> None:
+    code = (
+        "import os, sys, time; from core.settings import settings; from core.zoo import Library;"
+        "child = Library(settings()).start(['digits']); print(child.process.pid, flush=True); time.sleep(600)"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True,
+        env={**os.environ, "SECATEUR_HOME": str(settings.home)},
+    )
+    assert parent.stdout is not None
+    child = psutil.Process(int(parent.stdout.readline()))
+    parent.kill()
+    parent.wait()
+    parent.stdout.close()
+    child.wait(timeout=60)
+    assert not child.is_running()
+    assert Library(settings).status("digits") != "ready"
