@@ -8,8 +8,7 @@ arXiv:2401.02938); the layer-wise problem: Frantar and Alistarh, "SparseGPT" (20
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,15 +18,18 @@ from core.engine.methods.frame import Array, Context, Finding, Mask, Outcome, St
 from core.engine.reconstruction import allocation, kernels, sensitivity
 from core.engine.reconstruction.fold import fold
 from core.engine.reconstruction.graph import copy_of
+from core.engine.reconstruction.images import BATCH as BATCH
+from core.engine.reconstruction.images import Images, Mosaics
 from core.engine.reconstruction.sequential import Walk, WalkOptions
 from core.engine.reconstruction.solvers import SparseSolver
 from core.errors import InputError
 from core.locales import N_
 from core.recipes.steps.reconstruction import Reconstruction
 
-BATCH = 25
 FEWEST = 8
 HELD_OUT = 0.4
+MOST_HELD_OUT = 4  # batches: a hundred photos show which layer matters
+MOSAICS = 500
 WIDEST = 6000
 """Inputs of a layer beyond which its second moments would not fit in memory."""
 
@@ -75,8 +77,8 @@ def apply(step: Reconstruction, state: State, context: Context) -> Outcome:
                    _findings(wide, context))
 
 
-def chosen_images(most: int, context: Context) -> _Images:
-    """Return up to ``most`` calibration images chosen by the seed.
+def chosen_images(most: int, context: Context) -> Images:
+    """Return up to ``most`` calibration images chosen by the seed; of crops of few photos, mosaics too.
 
     Raises
     ------
@@ -87,30 +89,10 @@ def chosen_images(most: int, context: Context) -> _Images:
     if n < FEWEST:
         raise InputError(N_("Reconstruction needs at least {fewest} calibration images and there are {n}. Add some."),
                          fewest=FEWEST, n=n)
-    return _Images(context.calibration, np.sort(context.rng(5).permutation(n)[:most]))
-
-
-class _Images:
-    """Some of the calibration images, read a batch at a time."""
-
-    def __init__(self, source: Array, chosen: Array) -> None:
-        self._source = source
-        self._chosen = chosen
-
-    def __len__(self) -> int:
-        return len(self._chosen)
-
-    def batches(self) -> Iterator[Array]:
-        """Yield float32 [b, h, w, c]."""
-        for i in range(0, len(self._chosen), BATCH):
-            yield np.asarray(self._source[self._chosen[i: i + BATCH]], np.float32)
-
-    def digest(self) -> str:
-        """Return the SHA-256 of the pixels."""
-        key = hashlib.sha256()
-        for batch in self.batches():
-            key.update(str(batch.shape).encode() + np.ascontiguousarray(batch).tobytes())
-        return key.hexdigest()
+    chosen = np.sort(context.rng(5).permutation(n)[:most])
+    if context.synthetic:
+        return Mosaics(context.calibration, chosen, MOSAICS, context.seed)
+    return Images(context.calibration, chosen)
 
 
 def same_shape(one: Any, other: Any) -> bool:
@@ -123,7 +105,7 @@ def same_shape(one: Any, other: Any) -> bool:
 
 
 def removed_counts(
-    step: Reconstruction, reference: Any, matrices: Mapping[str, Array], wide: Sequence[str], images: _Images,
+    step: Reconstruction, reference: Any, matrices: Mapping[str, Array], wide: Sequence[str], images: Images,
     context: Context,
 ) -> tuple[dict[str, int], dict[str, sensitivity.Curve]]:
     """Return how many weights each layer loses, and the curves if sensitivity decided it."""
@@ -152,11 +134,11 @@ def crop_cost(layers: Sequence[str]) -> dict[str, float]:
 
 
 def profile(
-    model: Any, layers: Sequence[str], images: _Images, context: Context
+    model: Any, layers: Sequence[str], images: Images, context: Context
 ) -> list[sensitivity.Curve]:
     """Return the sensitivity curves of a folded model, from the cache if they were measured before."""
     batches = -(-len(images) // BATCH)
-    held_out = max(1, round(HELD_OUT * batches)) if batches > 1 else 0
+    held_out = max(1, min(MOST_HELD_OUT, round(HELD_OUT * batches))) if batches > 1 else 0
     key = sensitivity.fingerprint(model, images.digest(), {"layers": list(layers), "held_out": held_out})
     if context.cache is not None and (known := sensitivity.read_profile(context.cache, key)) is not None:
         return known
@@ -182,7 +164,7 @@ def _by_magnitude(model: Any, name: str, count: int, masks: dict[str, Mask]) -> 
 
 def _walk(
     work: Any, reference: Any, layers: Sequence[str], counts: Mapping[str, int], masks: dict[str, Mask],
-    images: _Images, context: Context,
+    images: Images, context: Context,
 ) -> dict[str, float]:
     """Prune and refit in order; fill ``masks`` and return each layer's relative error."""
     errors: dict[str, float] = {}

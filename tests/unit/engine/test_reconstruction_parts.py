@@ -10,6 +10,7 @@ import tf_keras
 from core.engine.reconstruction import allocation, kernels
 from core.engine.reconstruction.fold import fold
 from core.engine.reconstruction.graph import Graph, copy_of
+from core.engine.reconstruction.images import Images, Mosaics
 from core.engine.reconstruction.sensitivity import (
     Curve,
     divergence,
@@ -341,3 +342,16 @@ def test_counts_are_rounded_to_the_exact_total():
         counts = allocation.exact_counts({"a": 0.5, "b": 0.5, "c": 0.5}, sizes, total)
         assert sum(counts.values()) == total
         assert all(0 <= counts[n] <= sizes[n] for n in sizes)
+
+
+def test_mosaics_are_many_the_same_every_time_and_in_range():
+    few = images(20)
+    made = Mosaics(few, np.arange(20), 60, seed=3)
+    one, two = (np.concatenate(list(made.batches())) for _ in range(2))
+    assert one.shape == (len(made), 8, 8, 1) == (60, 8, 8, 1)
+    np.testing.assert_array_equal(one, two)
+    assert one.min() >= few.min()
+    assert one.max() <= few.max()
+    assert len(np.unique(one.reshape(60, -1), axis=0)) == 60
+    assert not np.array_equal(one, np.concatenate(list(Mosaics(few, np.arange(20), 60, seed=4).batches())))
+    assert made.digest() != Images(few, np.arange(20)).digest()
