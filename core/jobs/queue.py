@@ -135,7 +135,9 @@ class Queue:
         self._tidied = False
         if self._client is None:
             self._connect()
-        capacity = max(1, len(self._client.scheduler_info(n_workers=-1)["workers"])) - len(self._futures)
+        # While it closes or reconnects, a client knows of no scheduler and answers without workers.
+        workers = self._client.scheduler_info(n_workers=-1).get("workers", {})
+        capacity = max(1, len(workers)) - len(self._futures)
         for run_id in leases.next_runs(self._engine, capacity, self._settings.quotas.running_runs):
             if run_id not in self._futures:
                 self._futures[run_id] = self._client.submit(
