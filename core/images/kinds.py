@@ -47,14 +47,14 @@ def foreign_format(data: bytes) -> str | None:
 
 
 def parts(data: bytes, most: int) -> int:
-    """Return how many chunks of a PNG or segments of a JPEG precede its pixels, counted up to ``most`` + 1; else 0.
+    """Count the chunks of a PNG, or the segments before the pixels of a JPEG, up to ``most`` + 1; 0 for other files.
 
     Decoders spend microseconds on each, so a file of nothing else would hold them for seconds.
     """
     count, place = 0, 0
     if data.startswith(b"\x89PNG\r\n\x1a\n"):
         place = 8
-        while place + 12 <= len(data) and count <= most:
+        while place + 12 <= len(data) and count <= most and data[place + 4:place + 8] != b"IEND":
             place += 12 + int.from_bytes(data[place:place + 4], "big")
             count += 1
     elif data.startswith(b"\xff\xd8"):
