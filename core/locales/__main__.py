@@ -26,7 +26,10 @@ def extract() -> Catalog:
     """Return the catalogue of every sentence marked in the source, with where it stands."""
     catalog = Catalog(charset="utf-8")
     for folder in FOLDERS:
-        found = extract_from_dir(ROOT / folder, METHODS, keywords=KEYWORDS, strip_comment_tags=True)
+        found = extract_from_dir(
+            ROOT / folder, METHODS, keywords=KEYWORDS, strip_comment_tags=True,
+            directory_filter=lambda path: not path.endswith("__pycache__"),  # the default skips pages/_ui
+        )
         for file, _line, message, _comments, _context in found:
             catalog.add(message, locations=[(f"{folder}/{file}", 0)])
     return catalog

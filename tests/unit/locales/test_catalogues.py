@@ -23,6 +23,7 @@ def test_sentences_of_code_pages_and_report_are_found(template) -> None:
     sentences = {message.id for message in template}
     assert "There is no run '{run}'. List yours to see their ids." in sentences  # core
     assert "What is in the photo?" in sentences  # pages
+    assert "Show where the model looked" in sentences  # pieces of pages
     assert "Can its probabilities be believed?" in sentences  # the report's template
 
 
