@@ -89,7 +89,8 @@ def chosen_images(most: int, context: Context) -> Images:
     if n < FEWEST:
         raise InputError(N_("Reconstruction needs at least {fewest} calibration images and there are {n}. Add some."),
                          fewest=FEWEST, n=n)
-    chosen = np.sort(context.rng(5).permutation(n)[:most])
+    # In random order: the last ones judge the scan, and folders come sorted by class.
+    chosen = context.rng(5).permutation(n)[:most]
     if context.synthetic:
         return Mosaics(context.calibration, chosen, MOSAICS, context.seed)
     return Images(context.calibration, chosen)
