@@ -30,6 +30,15 @@ class Recalibrate(Step):
         256, title=N_("Images"), help=N_("At most so many images are used."), unit=N_("images"), ge=8, le=5000,
         step=8, advanced=True)
 
+    def problems_after(self, earlier: tuple[Step, ...]) -> list[Problem]:
+        """Return a problem when layers no longer have the shape whose statistics would be compared."""
+        for step in earlier:
+            if step.kind in ("channels", "low_rank"):
+                return [Problem(
+                    N_("Recalibration compares layers with the original's, and the step '{kind}' changes their "
+                       "shape; it refits by itself. Nearest recipe that works: {nearest}."), {"kind": step.kind})]
+        return []
+
     def problems_on(self, facts: ModelFacts) -> list[Problem]:
         """Return a problem when batch norm is to be re-estimated in a model without any."""
         if self.method != "batch_norm" or facts.has_batch_norm:

@@ -90,6 +90,8 @@ def test_what_cannot_be_read_is_named(content, said):
     (["recalibrate", "reconstruction"], ["reconstruction", "recalibrate"]),
     (["recalibrate", "quantize"], ["quantize"]),
     (["distill"], ["reconstruction", "distill"]),
+    (["channels", "recalibrate", "quantize"], ["channels", "quantize"]),
+    (["low_rank", "recalibrate"], ["low_rank"]),
     (["quantize", "recalibrate", "reconstruction"], ["reconstruction", "recalibrate", "quantize"]),
 ])
 def test_an_order_that_cannot_work_comes_with_the_nearest_that_can(steps, kinds):
