@@ -23,10 +23,6 @@ class Moments:
     ----------
     rows
         Number of rows that were added.
-    shrinkage
-        How much of the inputs' correlations is noise of too few photos, 0 to 1: the intensity that Ledoit and Wolf
-        ("A well-conditioned estimator for large-dimensional covariance matrices", 2004) shrink towards no correlation
-        with, batches taken as independent draws.
     hessian
         [g, d, d], ``sum (x - mean_input)(x - mean_input)^T``.
     cross
@@ -40,7 +36,6 @@ class Moments:
     """
 
     rows: int
-    shrinkage: float
     hessian: Array
     cross: Array
     mean_input: Array
@@ -71,8 +66,6 @@ class Accumulator:
     def __init__(self, groups: int, inputs: int, outputs: int) -> None:
         self.rows = 0
         self._shift: tuple[Array, Array] | None = None
-        self._scale: Array | None = None
-        self._batches = np.zeros((groups, 2))
         self._xx = np.zeros((groups, inputs, inputs))
         self._xt = np.zeros((groups, inputs, outputs))
         self._x = np.zeros((groups, inputs))
@@ -91,9 +84,7 @@ class Accumulator:
         targets, reference = targets - self._shift[1], reference - self._shift[1]
         self.rows += inputs.shape[1] * weight
         turned = inputs.transpose(0, 2, 1) * np.float32(weight)
-        product = turned @ inputs
-        self._xx += product
-        self._follow_noise(product, inputs.shape[1] * weight)
+        self._xx += turned @ inputs
         self._xt += turned @ targets
         self._x += weight * inputs.sum(1, dtype=np.float64)
         self._t += weight * targets.sum(1, dtype=np.float64)
@@ -101,38 +92,15 @@ class Accumulator:
         self._y += weight * reference.sum(1, dtype=np.float64)
         self._yy += weight * np.square(reference, dtype=np.float64).sum(1)
 
-    def _follow_noise(self, product: Array, rows: int) -> None:
-        """Add up the squared norms of the batches' own correlation matrices, diagonals left out."""
-        index = np.arange(product.shape[1])
-        if self._scale is None:
-            variance = product[:, index, index] / rows
-            self._scale = 1 / np.sqrt(variance + 1e-3 * variance.mean(1, keepdims=True) + 1e-20)
-        scaled = product / rows * self._scale[:, :, None] * self._scale[:, None, :]
-        scaled[:, index, index] = 0
-        self._batches[:, 0] += 1
-        self._batches[:, 1] += np.einsum("gde,gde->g", scaled, scaled)
-
-    def _shrinkage(self) -> float:
-        count = float(self._batches[0, 0])
-        if count < 2 or self._scale is None:
-            return 0.0
-        index = np.arange(self._xx.shape[1])
-        mean = self._xx / self.rows * self._scale[:, :, None] * self._scale[:, None, :]
-        mean[:, index, index] = 0
-        signal = float(np.einsum("gde,gde->", mean, mean))
-        noise = float((self._batches[:, 1].sum() / count - signal) / (count - 1))
-        return float(np.clip(noise / max(signal, 1e-30), 0, 1))
-
     def moments(self) -> Moments:
         """Return the centred sums so far. The accumulator must not be used after."""
         n = max(self.rows, 1)
         x, t, y = self._x / n, self._t / n, self._y / n
-        shrinkage = self._shrinkage()
         self._xx -= n * x[:, :, None] * x[:, None, :]
         self._xt -= n * x[:, :, None] * t[:, None, :]
         move_x, move_t = (0.0, 0.0) if self._shift is None else (s[:, 0] for s in self._shift)
         return Moments(
-            rows=self.rows, shrinkage=shrinkage, hessian=self._xx, cross=self._xt,
+            rows=self.rows, hessian=self._xx, cross=self._xt,
             mean_input=x + move_x, mean_target=t + move_t,
             spread=np.maximum(self._yy / n - y * y, 0), target_energy=np.maximum(self._tt - n * t * t, 0),
         )
