@@ -109,8 +109,9 @@ def test_images_that_a_waiting_run_needs_are_kept(place):
 
 
 def test_a_file_shared_by_two_people_goes_with_the_last(place):
-    first = place.uploads.add(place.ada, "numbers.zip", digits_zip())
-    second = place.uploads.add(place.ben, "numbers.zip", digits_zip())
+    content = digits_zip()
+    first = place.uploads.add(place.ada, "numbers.zip", content)
+    second = place.uploads.add(place.ben, "numbers.zip", content)
     assert first.sha256 == second.sha256
     place.uploads.delete(place.ada, first.spec)
     assert place.storage.exists(second.sha256)

@@ -14,6 +14,11 @@ from core.jobs import leases
 
 REQUEST = RunRequest(model="digits", data="digits", recipe={"steps": [{"step": "quantize", "scheme": "float16"}]})
 
+RECORD = {
+    "compressed": {"accuracy": None, "size": {"tflite_bytes": 3}},
+    "comparison": {"top1_difference": None, "size_ratio": 2.0, "latency_ratio": {"value": 1.5}},
+}
+
 
 def queued(engine: Engine, run_id: str, owner: str = "ada", *, seconds_ago: float = 0) -> str:
     with transaction(engine) as session:
@@ -60,9 +65,9 @@ def test_a_run_goes_from_queued_to_finished(engine: Engine) -> None:
     assert leases.beat(engine, "run-1", attempt, "halfway", 0.5, 3.0)
     assert (state(engine, "run-1").stage, state(engine, "run-1").fraction) == ("halfway", 0.5)
     artifact = Artifact(name="model.tflite", bytes=3, sha256="a" * 64)
-    assert leases.finish(engine, "run-1", attempt, record={"a": 1}, artifacts=[artifact], log="fine")
+    assert leases.finish(engine, "run-1", attempt, record=RECORD, artifacts=[artifact], log="fine")
     run = state(engine, "run-1")
-    assert (run.status, run.record, run.artifacts, run.log) == ("finished", {"a": 1}, (artifact,), "fine")
+    assert (run.status, run.record, run.artifacts, run.log) == ("finished", RECORD, (artifact,), "fine")
 
 
 def test_a_lost_worker_cannot_overwrite_its_successor(engine: Engine) -> None:
@@ -75,9 +80,9 @@ def test_a_lost_worker_cannot_overwrite_its_successor(engine: Engine) -> None:
     new, _ = leases.take(engine, "run-1") or pytest.fail("not taken")
     assert new == old + 1
     assert not leases.beat(engine, "run-1", old, "late", 0.9, None)
-    assert not leases.finish(engine, "run-1", old, record={"late": True})
-    assert leases.finish(engine, "run-1", new, record={"late": False})
-    assert state(engine, "run-1").record == {"late": False}
+    assert not leases.finish(engine, "run-1", old, record=RECORD | {"late": True})
+    assert leases.finish(engine, "run-1", new, record=RECORD | {"late": False})
+    assert state(engine, "run-1").record == RECORD | {"late": False}
 
 
 def test_a_run_that_loses_every_worker_ends(engine: Engine) -> None:
@@ -99,7 +104,7 @@ def test_cancelling_stops_the_beat_and_a_result_that_came_first_is_kept(engine: 
             session.execute(update(RunRow).where(RunRow.id == run_id).values(cancel_requested=True))
         assert not leases.beat(engine, run_id, 1, "", 0.1, None)
     assert leases.finish(engine, "stopped", 1, error=Failure(message="anything"))
-    assert leases.finish(engine, "finished", 1, record={})
+    assert leases.finish(engine, "finished", 1, record=RECORD)
     assert state(engine, "stopped").status == "cancelled"
     assert state(engine, "finished").status == "finished"
 
