@@ -105,7 +105,7 @@ class Queue:
                 except SecateurError:
                     _log.exception("the queue could not be read; trying again")
                     busy = True
-                except OSError:
+                except Exception:  # whatever a cluster raises while it starts or goes, runs are still waiting
                     _log.exception("the cluster cannot be reached; trying again")
                     self._disconnect()
                     busy = True
