@@ -139,12 +139,12 @@ def carry_out(
     )
     tell(N_("Measuring"), COMPRESS, measuring_s)
     began = time.monotonic()
+    after = predict(made.tflite, subject.test_batches(), threads)
     result = measure(
         subject.baseline, made.tflite, subject.test_batches, subject.targets, threads=threads, seed=request.seed,
-        baseline_probabilities=before,
+        baseline_probabilities=before, compressed_probabilities=after,
         progress=lambda f: tell(N_("Measuring"), COMPRESS + (1 - COMPRESS) * f, measuring_s * (1 - f)),
     )
-    after = predict(made.tflite, subject.test_batches(), threads)
     _keep_predictions(subject, before, after, artifacts / "predictions.npz")
     (artifacts / "details.json").write_text(result.details.model_dump_json(), "utf-8")
     seconds = made.seconds | {

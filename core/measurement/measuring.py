@@ -54,6 +54,7 @@ def measure(
     seed: int = 0,
     latency_budget_s: float = BUDGET_S,
     baseline_probabilities: Probabilities | None = None,
+    compressed_probabilities: Probabilities | None = None,
     progress: Progress | None = None,
 ) -> Result:
     """Measure two ``.tflite`` files on the same images.
@@ -69,8 +70,8 @@ def measure(
         LiteRT threads, for timing too.
     seed
         Of the interleaving, the bootstrap and the cross-fit; belongs in the run's record.
-    baseline_probabilities
-        The baseline's answers on these images where they are known, to spare the work.
+    baseline_probabilities, compressed_probabilities
+        A model's answers on these images where they are known, to spare the work.
     progress
         Called with the fraction done.
 
@@ -88,7 +89,9 @@ def measure(
         if before is None:
             before = predict(baseline, batches(), threads)
         tell(0.3)
-        after = predict(compressed, batches(), threads)
+        after = compressed_probabilities
+        if after is None:
+            after = predict(compressed, batches(), threads)
         tell(0.5)
         sizes = list(sizes_of)
     change = drift(before, after)
