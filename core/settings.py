@@ -52,7 +52,7 @@ class Quotas(_Section):
 
     stored_mb: float = Field(2000, gt=0)
     queued_runs: int = Field(20, ge=1)
-    running_runs: int = Field(1, ge=1)
+    running_runs: int = Field(2, ge=1)
 
 
 class Models(_Section):
