@@ -137,8 +137,8 @@ def recover(engine: Engine, run_ids: Sequence[str] | None = None) -> list[str]:
                 row.status, row.finished_at = "failed", now()
                 row.error = Failure(
                     message=N_(
-                        "The worker was lost {attempts} times, most likely for want of memory. "
-                        "Try fewer images or a smaller model."
+                        "The run was cut off {attempts} times: the app was stopped, or memory ran out. Run it "
+                        "again; if that does not help, try fewer images or a smaller model."
                     ),
                     parameters={"attempts": row.attempt},
                 ).model_dump()
