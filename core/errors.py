@@ -5,6 +5,29 @@ from __future__ import annotations
 from collections.abc import Callable
 
 
+class Phrase:
+    """Part of a sentence that is translated when the sentence is.
+
+    Parameters
+    ----------
+    message
+        An English template, marked with ``core.locales.N_``.
+    parameters
+        Values for its placeholders.
+    """
+
+    def __init__(self, message: str, **parameters: object) -> None:
+        self.message = message
+        self.parameters = parameters
+
+    def render(self, translate: Callable[[str], str]) -> str:
+        """Return the phrase in the language of ``translate``."""
+        return translate(self.message).format(**self.parameters)
+
+    def __str__(self) -> str:
+        return self.message.format(**self.parameters)
+
+
 class SecateurError(Exception):
     """An error that a person can act on.
 
@@ -14,7 +37,7 @@ class SecateurError(Exception):
         An English template, marked for translation with ``core.locales.N_``. It names what happened and
         what to do, with ``{placeholders}`` for the parameters.
     parameters
-        Values for the placeholders.
+        Values for the placeholders; a :class:`Phrase` is translated too.
     """
 
     def __init__(self, message: str, **parameters: object) -> None:
@@ -24,7 +47,10 @@ class SecateurError(Exception):
 
     def render(self, translate: Callable[[str], str]) -> str:
         """Return the sentence in the language of ``translate``."""
-        return translate(self.message).format(**self.parameters)
+        return translate(self.message).format(**{
+            name: value.render(translate) if isinstance(value, Phrase) else value
+            for name, value in self.parameters.items()
+        })
 
     def __str__(self) -> str:
         return self.message.format(**self.parameters)

@@ -80,7 +80,7 @@ def answers(probabilities: Probabilities) -> npt.NDArray[np.int64]:
 def ranks(probabilities: Probabilities, targets: Targets) -> npt.NDArray[np.int64]:
     """Return int64 [n], how many classes are ranked before the right one.
 
-    Ties, which quantised outputs are full of, go to the lower index, as ``argmax`` has it.
+    Ties, which quantized outputs are full of, go to the lower index, as ``argmax`` has it.
     """
     own = probabilities[np.arange(len(targets)), targets][:, None]
     before = np.arange(probabilities.shape[1])[None, :] < targets[:, None]

@@ -38,7 +38,7 @@ DAMAGE = (
 
 @dataclass(frozen=True, eq=False)
 class Tensor:
-    """One tensor: ``scale`` float32 and ``zero_point`` int64 are empty where it is not quantised."""
+    """One tensor: ``scale`` float32 and ``zero_point`` int64 are empty where it is not quantized."""
 
     index: int
     name: str
@@ -182,7 +182,7 @@ class TfliteModel:
         return found
 
     def constant_behind(self, index: int) -> Tensor | None:
-        """Return the constant that tensor ``index`` is, or is a dequantised or densified form of."""
+        """Return the constant that tensor ``index`` is, or is a dequantized or densified form of."""
         for _ in range(4):
             if index < 0:
                 return None
@@ -228,7 +228,7 @@ class TfliteModel:
 
     @cached_property
     def parameters(self) -> tuple[Tensor, ...]:
-        """Every constant of floats or of quantised values: weights, biases, folded norms.
+        """Every constant of floats or of quantized values: weights, biases, folded norms.
 
         Shapes, axes and paddings (plain integers) are not parameters.
         """

@@ -57,7 +57,7 @@ def zeros(model: TfliteModel, promised: Mapping[str, float]) -> list[Check]:
     """Check that each layer holds at least the promised fraction of zeros.
 
     The fraction is turned into a count, rounded down, so that a layer whose size does not divide
-    evenly is not blamed. A quantised zero is the zero point.
+    evenly is not blamed. A quantized zero is the zero point.
     """
 
     def one(name: str, weight: Weight) -> Check:

@@ -49,7 +49,7 @@ class Bounds(BaseModel):
 def measure_size(path: Path) -> Size:
     """Measure the ``.tflite`` file at ``path``; gzip -9 and zstd -19 of the file as it is.
 
-    Parameters are constants of floats or quantised values (see ``TfliteModel.parameters``).
+    Parameters are constants of floats or quantized values (see ``TfliteModel.parameters``).
 
     Raises
     ------

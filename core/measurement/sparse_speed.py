@@ -115,7 +115,7 @@ def xnnpack_sparse(model: TfliteModel, here: bool | None = None) -> SparseSpeed:
     reasons: list[Reason] = []
     if any(t.type not in FLOATS and t.scale.size for t in model.tensors):
         reasons.append(Reason(message=N_(
-            "The model is quantised; XNNPACK has sparse kernels for float models only.")))
+            "The model is quantized; XNNPACK has sparse kernels for float models only.")))
     if not any(w.tensor.sparsity is not None for w in model.weights):
         reasons.append(Reason(message=N_(
             "No weight is stored sparse in the file, which is what tells XNNPACK to look.")))

@@ -18,7 +18,7 @@ CHOICES = {
     "uniform": N_("the same in every layer"),
     "global": N_("smallest weights of the whole model"),
     "erk": N_("more in large layers (ERK)"),
-    "sensitivity": N_("less where it hurts (measured)"),
+    "sensitivity": N_("by measured sensitivity"),
 }
 HELP = N_("How the zeros are shared out among layers. Measured sensitivity needs a scan that is made once per "
           "model; by layer, the target above is replaced by your own fractions.")

@@ -16,7 +16,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
-from core.errors import InputError
+from core.errors import InputError, Phrase
 from core.locales import N_
 from core.recipes.facts import nearest
 from core.recipes.step import REGISTRY, Step
@@ -165,19 +165,24 @@ def _explained(errors: list[ErrorDetails], cls: type[Step], number: int) -> Inpu
     if len(detail["loc"]) > 2:
         where = f"{key}.{_short(detail['loc'][-1])}"
     if detail["type"] in _BOUNDS and isinstance(limit, (int, float)):
-        reason = _BOUNDS[detail["type"]].format(limit=f"{limit:g}")
+        reason = Phrase(_BOUNDS[detail["type"]], limit=f"{limit:g}")
     return InputError(_VALUE, number=number, kind=cls.kind, key=where, value=_short(given),
                       reason=reason)
 
 
-def _expected(cls: type[Step], key: str) -> str:
+_KINDS = {"int": N_("a whole number"), "float": N_("a number"), "bool": N_("true or false")}
+_OTHER = N_("another value")
+_ALLOCATION = N_("{choices} | a fraction for each layer, by its name")
+
+
+def _expected(cls: type[Step], key: str) -> Phrase:
     field = cls.model_fields.get(key)
     extra = field.json_schema_extra if field is not None else None
     choices = extra.get("choices") if isinstance(extra, dict) else None
     if isinstance(choices, dict) and choices:
-        return " | ".join(choices) + (" | {layer: fraction}" if key == "allocation" else "")
+        return Phrase(_ALLOCATION if key == "allocation" else "{choices}", choices=" | ".join(choices))
     kind = getattr(field.annotation, "__name__", "") if field is not None else ""
-    return {"int": "a whole number", "float": "a number", "bool": "true or false"}.get(kind, "another value")
+    return Phrase(_KINDS.get(kind, _OTHER))
 
 
 def _short(value: object, most: int = 60) -> str:

@@ -51,7 +51,7 @@ class Channels(Step):
         "sensitivity", title=N_("Allocation"),
         help=N_("How the channels that go are shared out among layers. Measured sensitivity needs a scan that is "
                 "made once per model."),
-        choices={"sensitivity": N_("less where it hurts (measured)"), "uniform": N_("the same in every layer")})
+        choices={"sensitivity": N_("by measured sensitivity"), "uniform": N_("the same in every layer")})
     round_to: Annotated[Literal["1", "4", "8"], BeforeValidator(_text)] = setting(
         "1", title=N_("Round to"),
         help=N_("Keep a multiple of so many channels in each layer, which some processors run faster."),
