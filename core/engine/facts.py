@@ -25,7 +25,7 @@ def model_facts(model: tf_keras.Model, name: str = "") -> ModelFacts:
             layers.append(LayerFacts(name=layer.name, kind=kind, shape=tuple(kernel.shape),
                                      parameters=int(layer.count_params())))
     return ModelFacts(name=name or model.name, layers=tuple(layers), has_batch_norm=has_batch_norm,
-                      parameters=int(model.count_params()))
+                      parameters=int(model.count_params()), operations=_operations(model))
 
 
 def flat_layers(model: tf_keras.Model) -> list[tf_keras.layers.Layer]:
@@ -33,6 +33,21 @@ def flat_layers(model: tf_keras.Model) -> list[tf_keras.layers.Layer]:
     found = []
     for layer in model.layers:
         found.extend(flat_layers(layer) if isinstance(layer, tf_keras.Model) else [layer])
+    return found
+
+
+def _operations(model: tf_keras.Model) -> dict[str, str]:
+    """Return each layer's class by name, and the activation inside it under ``<name>_<activation>``."""
+    found = {}
+    for layer in flat_layers(model):
+        kind = type(layer).__name__
+        activation = getattr(layer, "activation", None)
+        name = str(getattr(activation, "__name__", type(activation).__name__))
+        if kind == "Activation":
+            kind = f"Activation({name})"
+        elif activation is not None and name != "linear":
+            found[f"{layer.name}_{name}"] = f"Activation({name})"
+        found[layer.name] = kind
     return found
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from core.experiments.profiles import LEVELS, LayerProfile, ModelProfile
 from core.experiments.shares import Curves, divergence, overall, shares
-from core.recipes import Recipe, Step
+from core.recipes import Recipe, Role, Step
 
 Array = np.ndarray[Any, Any]
 SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8", "int4")
@@ -22,7 +22,7 @@ SCHEMES = ("float32", "float16", "dynamic", "int8", "int16x8", "int4")
 _SPEED = {"float32": 1.0, "float16": 1.0, "dynamic": 0.6, "int8": 1.8, "int16x8": 0.3, "int4": 0.6}
 _SPEED_DEVIATION = {"float32": 0.1, "float16": 0.1, "dynamic": 0.5, "int8": 0.4, "int16x8": 0.6, "int4": 0.6}
 _COST = {"float32": 1e-3, "float16": 1e-3, "dynamic": 3e-3, "int8": 8e-3, "int16x8": 2e-3, "int4": 0.1}
-_FORESEEN = ("magnitude", "reconstruction", "quantize", "recalibrate", "distill")
+_FORESEEN = ("magnitude", "reconstruction", "quantize", "quantization_aware_training", "recalibrate", "distill")
 _SPARSE_FROM = 0.65  # zeros from which the file may be stored sparse
 
 
@@ -59,7 +59,7 @@ def prior(profile: ModelProfile, recipe: Recipe, curves: Curves) -> Prior:
             fractions = {name: max(fractions[name], wanted.get(name, 0.0)) for name in fractions}
             two_four = getattr(step, "granularity", "weights") != "weights"
         factor *= _repair(step, bool(told))
-        if step.kind == "quantize":
+        if step.role is Role.CONVERT:
             scheme, kept_float = str(getattr(step, "scheme", "int8")), int(getattr(step, "keep_float", 0))
     sparsity = overall(profile, fractions)
     parts = {

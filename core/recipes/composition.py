@@ -82,7 +82,14 @@ def _findings(steps: Steps, facts: ModelFacts | None) -> Iterator[_Finding]:
 def _order(steps: Steps) -> Iterator[_Finding]:
     for index, step in enumerate(steps):
         before, after = steps[:index], steps[index + 1:]
-        if step.role is Role.CONVERT and any(s.role is Role.CONVERT for s in after):
+        if step.role is Role.CONVERT and after and step.trains() != after[0].trains() and all(
+                s.role is Role.CONVERT for s in after):
+            written = step if step.trains() else after[-1]
+            yield _Finding(Problem(
+                N_("'{trained}' writes the int8 file itself, with the ranges that it trains, so '{other}' is left out. "
+                   "Nearest recipe that works: {nearest}."),
+                {"trained": written.kind, "other": (after[0] if written is step else step).kind}), (*before, written))
+        elif step.role is Role.CONVERT and any(s.role is Role.CONVERT for s in after):
             yield _Finding(Problem(
                 N_("The recipe converts the numbers' types twice ('{kind}' at step {number} is not the last); "
                    "only the last would count. Nearest recipe that works: {nearest}."),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 PRUNABLE = ("conv2d", "dense")
 """Kinds of layers whose weights the pruning steps zero. Depthwise ones are small and fragile: left alone."""
@@ -35,7 +35,14 @@ class LayerFacts(BaseModel):
 
 
 class ModelFacts(BaseModel):
-    """One model."""
+    """One model.
+
+    Attributes
+    ----------
+    operations
+        Name of each layer, with weights or without, to the Keras class, such as "Add"; with the function for an
+        activation, such as "Activation(swish)", also where it is inside a layer. Empty where it is not known.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -43,6 +50,7 @@ class ModelFacts(BaseModel):
     layers: tuple[LayerFacts, ...]
     has_batch_norm: bool
     parameters: int
+    operations: dict[str, str] = Field(default_factory=dict)
 
     def prunable(self) -> tuple[LayerFacts, ...]:
         """Return the layers that pruning steps act on."""

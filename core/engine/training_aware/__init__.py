@@ -1,0 +1,1 @@
+"""Quantization-aware training: a model in a form that TFMOT can train, its ranges, its ties and its file."""
