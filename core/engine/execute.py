@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.lib.format import open_memmap
@@ -31,14 +32,20 @@ from core.experiments.predictions import Predictions
 from core.experiments.runs import RunRequest
 from core.experiments.subjects import open_subject
 from core.locales import N_
+from core.measurement.latency import BUDGET_S
 from core.measurement.measuring import measure, predict
 from core.measurement.records import Result
 from core.recipes import load_recipe
 from core.settings import Settings, settings
 from core.zoo import Library, ModelCard
 
+if TYPE_CHECKING:
+    from core.engine.pipeline import RunResult
+
 BATCH = 32
 READ, BASELINE, COMPRESS = 0.04, 0.10, 0.75
+BRIEF_S = 1.5
+MADE = "made"
 Tell = Callable[[str, float, float | None], None]
 
 
@@ -71,8 +78,11 @@ def read_subject(request: RunRequest, library: Library, configured: Settings) ->
     data = open_subject(request.data, configured)
     other = None if request.calibration is None else open_subject(request.calibration, configured)
     divided = plan(
-        data, request.seed, trains=any(step.trains() for step in recipe.steps), calibration=other, limit=request.limit
+        data, request.seed, trains=any(step.trains() for step in recipe.steps), calibration=other, limit=request.limit,
+        validates=request.stage != "whole",
     )
+    if request.stage == "trial" and divided.validation is not None:
+        divided = replace(divided, test=divided.validation)
     targets = recovery_targets = None
     if data.classes is not None:
         matched = match_labels(data, library.labels(card), library.aliases(card))
@@ -122,27 +132,31 @@ def carry_out(
     before = predict(subject.baseline, subject.test_batches(), threads)
     measuring_s = 3 * (time.monotonic() - began) + 20
 
-    # TensorFlow is imported only now, so that a mistake in the data is told at once.
-    from core.engine.base import load_base
-    from core.engine.pipeline import RunData, run_recipe
-
     def on_steps(stage: str, fraction: float, seconds_left: float | None = None) -> None:
         left = None if seconds_left is None else seconds_left + measuring_s
         tell(stage, BASELINE + (COMPRESS - BASELINE) * fraction, left)
 
-    tell(N_("Loading the model"), BASELINE, None)
-    made = run_recipe(
-        load_base(subject.card, configured), recipe,
-        RunData(calibration, recovery, subject.recovery_targets, subject.plan.synthetic), artifacts,
-        name=subject.card.name, seed=request.seed, progress=on_steps, cancelled=cancelled,
-        cache=configured.home / "cache", checkpoints=folder / "checkpoints",
-    )
+    if (folder / MADE / "run.json").is_file():
+        made = made_before(folder / MADE, artifacts)
+    else:
+        # TensorFlow is imported only now, so that a mistake in the data is told at once.
+        from core.engine.base import load_base
+        from core.engine.pipeline import RunData, run_recipe
+
+        tell(N_("Loading the model"), BASELINE, None)
+        made = Made.of(run_recipe(
+            load_base(subject.card, configured), recipe,
+            RunData(calibration, recovery, subject.recovery_targets, subject.plan.synthetic), artifacts,
+            name=subject.card.name, seed=request.seed, progress=on_steps, cancelled=cancelled,
+            cache=configured.home / "cache", checkpoints=folder / "checkpoints",
+        ))
     tell(N_("Measuring"), COMPRESS, measuring_s)
     began = time.monotonic()
     after = predict(made.tflite, subject.test_batches(), threads)
     result = measure(
         subject.baseline, made.tflite, subject.test_batches, subject.targets, threads=threads, seed=request.seed,
         baseline_probabilities=before, compressed_probabilities=after,
+        latency_budget_s=BRIEF_S if request.stage == "trial" else BUDGET_S,
         progress=lambda f: tell(N_("Measuring"), COMPRESS + (1 - COMPRESS) * f, measuring_s * (1 - f)),
     )
     _keep_predictions(subject, before, after, artifacts / "predictions.npz")
@@ -152,6 +166,7 @@ def carry_out(
         "steps": [step["seconds"] for step in made.steps],
     }
     return {
+        **({} if request.stage == "whole" else {"stage": request.stage}), "drift": result.details.drift.model_dump(),
         "model": request.model, "data": request.data, "calibration": request.calibration, "limit": request.limit,
         "recipe": recipe.model_dump(mode="json"), "seed": request.seed,
         "baseline": result.baseline.model_dump(mode="json"),
@@ -161,6 +176,37 @@ def carry_out(
         "seconds": {name: _rounded(value) for name, value in seconds.items()},
         "images": subject.plan.digests(), "environment": environment(threads),
     }
+
+
+@dataclass(frozen=True)
+class Made:
+    """A compressed file and how it came to be: the part of a run's record that does not depend on test images."""
+
+    tflite: Path
+    steps: tuple[dict[str, Any], ...]
+    findings: tuple[dict[str, Any], ...]
+    seconds: dict[str, float]
+    parity: dict[str, Any]
+
+    @classmethod
+    def of(cls, result: RunResult) -> Made:
+        """Return what the pipeline made."""
+        return cls(result.tflite, result.steps, result.findings, result.seconds, result.parity)
+
+
+def made_before(folder: Path, artifacts: Path) -> Made:
+    """Return what an earlier run made, its files copied from ``folder`` to ``artifacts``."""
+    artifacts.mkdir(parents=True, exist_ok=True)
+    for path in folder.iterdir():
+        if path.name in ("model.tflite", "model.keras", "recipe.yaml"):
+            shutil.copyfile(path, artifacts / path.name)
+    record = json.loads((folder / "run.json").read_text("utf-8"))
+    verdicts = {"slower", "not-smaller"}
+    return Made(
+        artifacts / "model.tflite", tuple(record["steps"]),
+        tuple(found for found in record["findings"] if found["code"] not in verdicts),
+        {"convert": record["seconds"].get("convert", 0.0)}, record["parity"],
+    )
 
 
 def _rounded(value: Any) -> Any:

@@ -69,7 +69,7 @@ def request_of(record: Mapping[str, Any], data: str | None = None) -> RunRequest
     """
     return RunRequest(
         model=record["model"], data=data or record["data"], calibration=record.get("calibration"),
-        recipe=record["recipe"], seed=record["seed"], limit=record.get("limit"),
+        recipe=record["recipe"], seed=record["seed"], limit=record.get("limit"), stage=record.get("stage", "whole"),
     )
 
 

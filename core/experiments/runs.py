@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Status = Literal["queued", "running", "interrupted", "finished", "failed", "cancelled"]
 UNFINISHED: tuple[Status, ...] = ("queued", "running", "interrupted")
+Stage = Literal["whole", "trial", "finalist"]
 
 
 class RunRequest(BaseModel):
@@ -16,6 +17,9 @@ class RunRequest(BaseModel):
 
     ``model`` and ``data`` are spelled as on the command line. Without ``calibration`` the calibration images
     are a part of ``data`` that is never tested on. ``limit`` caps the number of test images.
+
+    A search sets validation images apart: a ``trial`` is measured on them, briefly, and a ``finalist`` in full on the
+    test images, which no trial has seen. ``made_in`` names the run whose file a finalist measures again.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -26,6 +30,8 @@ class RunRequest(BaseModel):
     recipe: dict[str, Any]
     seed: int = Field(0, ge=0, lt=2**31)
     limit: int | None = Field(None, ge=1)
+    stage: Stage = "whole"
+    made_in: str | None = None
 
 
 class Artifact(BaseModel):

@@ -86,7 +86,7 @@ class Experiments:
         check_subjects(principal, requests, self._engine, self._settings)
         with transaction(self._engine) as session:
             self._quota(session, principal.user_id, len(requests))
-            runs = _queue(session, principal.user_id, requests, name, estimates)
+            runs = enqueue(session, principal.user_id, requests, name, estimates)
         self._wake()
         return runs
 
@@ -98,7 +98,7 @@ class Experiments:
             serialise(session, "example runs")
             if session.scalar(select(RunRow.id).where(RunRow.owner_id == EXAMPLE).limit(1)) is not None:
                 return []
-            runs = _queue(session, EXAMPLE, requests, "", ())
+            runs = enqueue(session, EXAMPLE, requests)
         self._wake()
         return runs
 
@@ -213,9 +213,11 @@ class Experiments:
         raise NotFoundError(N_("There is no run '{run}'. List yours to see their ids."), run=run_id)
 
 
-def _queue(
-    session: Session, owner: str, requests: Sequence[RunRequest], name: str, estimates: Sequence[dict[str, Any] | None]
+def enqueue(
+    session: Session, owner: str, requests: Sequence[RunRequest], name: str = "",
+    estimates: Sequence[dict[str, Any] | None] = (), *, archived: bool = False, tags: str = "",
 ) -> list[Run]:
+    """Write queued runs of an owner whose rights have been checked; ``archived`` keeps them out of the list."""
     rows = []
     for number, request in enumerate(requests):
         recipe = load_recipe(request.recipe)
@@ -223,6 +225,7 @@ def _queue(
             id=str(uuid.uuid4()), owner_id=owner, name=name.strip()[:120] or recipe.name,
             request=request.model_dump(mode="json"), model=request.model, data=request.data, status="queued",
             created_at=now(), estimate=estimates[number] if number < len(estimates) else None,
+            archived_at=now() if archived else None, tags=tags,
         )
         session.add(row)
         rows.append(row)

@@ -7,11 +7,12 @@ import logging
 import shutil
 from pathlib import Path
 
-from sqlalchemy import Engine
+from sqlalchemy import Engine, select
 
-from core.database import connect
+from core.database import connect, reading
 from core.errors import SecateurError
 from core.experiments.runs import Artifact, Failure, RunRequest
+from core.experiments.tables import RunRow
 from core.jobs import leases
 from core.jobs.child import Progress, run_child
 from core.locales import N_
@@ -42,6 +43,8 @@ def carry_out(run_id: str, engine: Engine, storage: Storage, configured: Setting
     try:
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "request.json").write_text(request.model_dump_json(), "utf-8")
+        if request.made_in is not None:
+            _bring(engine, storage, run_id, request.made_in, folder / "made")
         outcome = run_child(
             CHILD, folder, configured.jobs.memory_mb, configured.jobs.threads_per_worker,
             lambda progress: _beat(engine, run_id, attempt, progress),
@@ -60,6 +63,22 @@ def carry_out(run_id: str, engine: Engine, storage: Storage, configured: Setting
         )
         leases.finish(engine, run_id, attempt, error=failure)
     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _bring(engine: Engine, storage: Storage, run_id: str, made_in: str, folder: Path) -> None:
+    """Put what another run of the same owner made into ``folder``; without its files the recipe is carried out again.
+    """
+    with reading(engine) as session:
+        owner = session.scalar(select(RunRow.owner_id).where(RunRow.id == run_id))
+        row = session.scalar(select(RunRow).where(RunRow.id == made_in, RunRow.owner_id == owner))
+        names = {} if row is None else {a.name: a.sha256 for a in row.artifacts}
+        record = None if row is None else row.record
+    if record is None or "model.tflite" not in names:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in {"model.tflite", "model.keras", "recipe.yaml"} & names.keys():
+        shutil.copyfile(storage.path(names[name]), folder / name)
+    (folder / "run.json").write_text(json.dumps(record), "utf-8")
 
 
 def run_folder(configured: Settings, run_id: str) -> Path:
