@@ -1,4 +1,4 @@
-"""``runs``, ``compare`` and ``reproduce``: look back at runs, set them side by side, and check them again."""
+"""``runs``, ``compare``, ``log`` and ``reproduce``: look back at runs, set them side by side, check them again."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ def register(app: typer.Typer) -> None:
     app.command()(runs)
     app.command()(compare)
     app.command()(reproduce)
+    app.command()(log)
 
 
 def runs(
@@ -92,6 +93,29 @@ def _print(result: Comparison, language: str) -> None:
             f"{pair.first[:8]} -> {pair.second[:8]}: {100 * d.value:+.1f} ({100 * d.low:+.1f} - {100 * d.high:+.1f}), "
             f"p = {pair.p_holm:.3g}: {verdict}"
         )
+
+
+def log(
+    ids: Ids,
+    url: Annotated[str, typer.Option("--mlflow", help="The tracking server, http://host:port. "
+                                                      "Default: SECATEUR_MLFLOW.")] = "",
+    experiment: Annotated[str, typer.Option("--experiment", help="MLflow's experiment.")] = "secateur",
+    as_json: Json = False,
+) -> None:
+    """Log finished runs to an MLflow server: recipe, figures and files."""
+    from core.accounts import LOCAL
+    from core.cli.running import bench
+    from core.experiments.tracking import log_runs
+
+    with bench(works=False) as place:
+        chosen = [place.experiments.run(LOCAL, run_id) for run_id in ids]
+        logged = log_runs(chosen, lambda run, name: place.experiments.file(LOCAL, run.id, name),
+                          url or place.settings.mlflow, experiment)
+    if as_json:
+        emit(logged)
+    else:
+        for ours, theirs in logged.items():
+            say(f"{ours[:8]} -> {theirs}")
 
 
 def reproduce(

@@ -12,6 +12,7 @@ from core.experiments.compare import MOST
 from core.experiments.export import to_csv, to_html, to_json
 from core.experiments.listing import Choices, Filters, Order, Summary
 from core.experiments.runs import UNFINISHED
+from core.experiments.tracking import log_runs
 from core.locales import N_
 from pages._ui import errors, i18n, services
 from pages._ui.address import number, select, write
@@ -173,6 +174,12 @@ def show_exports(principal: Principal, chosen: list[str]) -> None:
         (_("Report (HTML)"), "html", "runs.html", "text/html", lambda: to_html(runs(), language=language)),
     ):
         st.download_button(label, make, file, mime, key=f"experiments.{key}", on_click="ignore")
+    # Only the operator names the server: an address typed by anybody would let them reach the server's own network.
+    server = services.settings().mlflow
+    if server and st.button(_("Log to MLflow"), key="experiments.mlflow", icon=":material/cloud_upload:"):
+        with errors.shown():
+            logged = log_runs(runs(), lambda run, name: services.experiments().file(principal, run.id, name), server)
+            st.success(_("{count} logged to MLflow.").format(count=len(logged)))
 
 
 def show_undo(principal: Principal) -> None:
