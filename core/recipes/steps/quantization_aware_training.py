@@ -12,8 +12,8 @@ TRAINED = frozenset({
     "Conv2D", "DepthwiseConv2D", "SeparableConv2D", "Dense", "BatchNormalization", "ReLU", "LeakyReLU", "Softmax",
     "Activation(linear)", "Activation(relu)", "Activation(relu6)", "Activation(softmax)", "Activation(sigmoid)",
     "Activation(tanh)", "Activation(swish)", "Activation(silu)", "Add", "Multiply", "Subtract", "Maximum",
-    "Concatenate", "AveragePooling2D", "GlobalAveragePooling2D", "MaxPooling2D", "GlobalMaxPooling2D", "UpSampling2D", "Flatten",
-    "Reshape", "Permute", "ZeroPadding2D", "Cropping2D", "InputLayer",
+    "Concatenate", "AveragePooling2D", "GlobalAveragePooling2D", "MaxPooling2D", "GlobalMaxPooling2D", "UpSampling2D",
+    "Flatten", "Reshape", "Permute", "ZeroPadding2D", "Cropping2D", "InputLayer",
 })
 """What is trained in int8, as ``ModelFacts.operations`` names it."""
 
