@@ -9,10 +9,16 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import dask
 import psutil
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 
 from core.accounts import LOCAL
 from core.settings import ROOT, read_settings
@@ -40,12 +46,34 @@ def process(*words: str, log: Path) -> Iterator[psutil.Process]:
         child.wait(30)
 
 
+def certificate(folder: Path) -> dict[str, str]:
+    """Write a self-signed certificate with its key; return Dask's TLS settings for it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "secateur-test")])
+    today = datetime.now(UTC)
+    signed = (x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+              .serial_number(x509.random_serial_number()).not_valid_before(today - timedelta(days=1))
+              .not_valid_after(today + timedelta(days=1)).sign(key, hashes.SHA256()))
+    chain, secret = folder / "certificate.pem", folder / "key.pem"
+    chain.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    secret.write_bytes(key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    found = {"distributed.comm.tls.ca-file": str(chain), "distributed.comm.require-encryption": "true"}
+    for role in ("scheduler", "worker", "client"):
+        found |= {f"distributed.comm.tls.{role}.cert": str(chain), f"distributed.comm.tls.{role}.key": str(secret)}
+    return found
+
+
 @pytest.fixture
 def cluster(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[psutil.Process]]:
-    """A scheduler and two workers with SECATEUR_SCHEDULER set to it; yields the workers."""
-    address = f"tcp://127.0.0.1:{free_port()}"
+    """A scheduler and two workers that speak TLS, with SECATEUR_SCHEDULER set to it; yields the workers."""
+    address = f"tls://127.0.0.1:{free_port()}"
+    encryption = certificate(tmp_path)
+    for name, value in encryption.items():
+        monkeypatch.setenv("DASK_" + name.upper().replace(".", "__").replace("-", "_"), value)
     monkeypatch.setenv("SECATEUR_SCHEDULER", address)
     with ExitStack() as stack:
+        stack.enter_context(dask.config.set(encryption))  # this process read the environment long ago
         stack.enter_context(process("dask_scheduler", "--host", address, "--no-dashboard",
                                     log=tmp_path / "scheduler.log"))
         yield [
