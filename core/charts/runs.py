@@ -8,7 +8,7 @@ import pandas as pd
 from core.charts.classes import BLUE, VERMILION
 
 GREY = "#767676"
-_ROW = 18
+_ROW, _FRAME = 18, 90  # pixels of a layer, and of legend and axis together
 # Okabe and Ito's palette without its yellow, which a white page swallows; shapes tell the same apart.
 COLOURS = (BLUE, VERMILION, "#009E73", "#CC79A7", "#56B4E9", "#E69F00", GREY, "#6A3D9A")
 
@@ -36,7 +36,34 @@ def layer_bars(frame: pd.DataFrame, *, zero_title: str, kept_title: str, paramet
         color=alt.Color("part:N", title=None, scale=colours, legend=alt.Legend(orient="top")),
         order=alt.Order("part:N", sort="ascending" if kept_title < zero_title else "descending"),
     )
-    return bars.properties(height=alt.Step(_ROW))
+    return bars.properties(height=_ROW * len(frame) + _FRAME)
+
+
+def layer_values(
+    frame: pd.DataFrame, *, value_title: str, layer_title: str, estimate: bool = False, log: bool = False
+) -> alt.Chart:
+    """Return one quantity per layer: filled points where it was measured, hollow dashed bars for an estimate.
+
+    Parameters
+    ----------
+    frame
+        Columns ``layer`` (text), ``value`` and ``text`` (the value as the reader writes it), in the order of the model.
+    log
+        For values above zero that span orders of magnitude; not for bars.
+    """
+    rows = frame.assign(layer=frame["layer"].map(str), place=range(len(frame)))
+    chart = alt.Chart(rows)
+    marked = chart.mark_bar(filled=False, color=BLUE, strokeDash=[4, 3], strokeWidth=1.5, height=10) if estimate \
+        else chart.mark_point(filled=True, color=BLUE, size=70)
+    scale = alt.Scale(type="log", nice=False, padding=12) if log else alt.Undefined
+    axis = alt.Axis(format=".0e", tickCount=6) if log else alt.Axis()
+    drawn: alt.Chart = marked.encode(
+        y=alt.Y("layer:N", title=None, sort=alt.SortField("place"),
+                axis=alt.Axis(labelLimit=260, labelOverlap=False, grid=not estimate)),
+        x=alt.X("value:Q", title=value_title, scale=scale, axis=axis),
+        tooltip=[alt.Tooltip("layer:N", title=layer_title), alt.Tooltip("text:N", title=value_title)],
+    )
+    return drawn.properties(height=_ROW * len(frame) + _FRAME)
 
 
 def reliability(

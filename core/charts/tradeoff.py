@@ -87,8 +87,11 @@ def _drawn(
     for value, channel in ((baseline[0], "x"), (baseline[1], "y")):
         if value is not None:
             line = alt.Chart(pd.DataFrame({"at": [value], "what": [baseline_title]}))
+            # With the scale of the others: a rule without one would stretch the axis down to zero.
+            place = {channel: axes.encoding("at", "at")[channel]}
             layers.append(line.mark_rule(color=GREY, strokeDash=[6, 4]).encode(
-                **{channel: "at:Q"}, tooltip=alt.Tooltip("what:N", title=None)))
+                **place, tooltip=alt.Tooltip("what:N", title=None)))
+            layers.append(_named(line, channel, place))
     measured, guessed = rows[rows["state"] != "estimate"], rows[rows["state"] == "estimate"]
     if joined:
         front = measured[measured["state"].isin(["front", "best"])].sort_values("x")
@@ -98,6 +101,16 @@ def _drawn(
     return alt.LayerChart(layer=layers).properties(height=_HEIGHT)
 
 
+def _named(line: alt.Chart, channel: str, place: dict[str, alt.X | alt.Y]) -> alt.Chart:
+    """Return the word beside a baseline: at the left end of a level one, at the foot of an upright one."""
+    if channel == "y":
+        mark, other = {"align": "left", "dx": 6, "dy": 9}, {"x": alt.value(0)}
+    else:
+        mark, other = {"align": "right", "dx": -6, "dy": -8, "baseline": "bottom"}, {"y": alt.value("height")}
+    chart: alt.Chart = line.mark_text(color=GREY, fontSize=11, **mark).encode(**place, **other, text="what:N")
+    return chart
+
+
 def _points(rows: pd.DataFrame, axes: _Axes, words: Mapping[str, str], name_title: str) -> alt.Chart:
     shown = [state for state in STATES if (rows["state"] == state).any()]
     names = [words[state] for state in shown]
@@ -105,10 +118,10 @@ def _points(rows: pd.DataFrame, axes: _Axes, words: Mapping[str, str], name_titl
     shape = alt.Scale(domain=names, range=[_SHAPES[s] for s in shown])
     legend = alt.Legend(orient="top", columns=2, labelLimit=160)
     hollow = alt.datum.state == "estimate"
-    color = alt.Color("kind:N", title=None, scale=colour, legend=legend)
+    inside = alt.Scale(domain=names, range=["transparent" if s == "estimate" else _COLOURS[s] for s in shown])
     chart: alt.Chart = alt.Chart(rows).mark_point(strokeWidth=2).encode(
-        **axes.encoding("x", "y"), color=color,
-        fill=alt.condition(hollow, alt.value("transparent"), color),
+        **axes.encoding("x", "y"), color=alt.Color("kind:N", title=None, scale=colour, legend=legend),
+        fill=alt.Fill("kind:N", title=None, scale=inside, legend=legend),
         shape=alt.Shape("kind:N", title=None, scale=shape, legend=legend),
         opacity=alt.condition(alt.datum.state == "dominated", alt.value(0.4), alt.value(1.0)),
         size=alt.condition(hollow, alt.value(260), alt.value(110)),  # it shows around a measured point

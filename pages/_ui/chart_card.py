@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import streamlit as st
 
@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     import altair
     import pandas
 
+Chart = TypeVar("Chart", "altair.Chart", "altair.LayerChart")
+
 
 def chart_card(
-    chart: altair.LayerChart, table: pandas.DataFrame, name: str, alt: str, *, selects: bool = False
+    chart: Chart, table: pandas.DataFrame, name: str, alt: str, *, selects: bool = False,
+    width: int | Literal["stretch"] = "stretch",
 ) -> list[dict[str, Any]]:
     """Show a chart, or its table; return the chosen points when it ``selects`` (see ``core.charts.tradeoff``).
 
@@ -26,19 +29,30 @@ def chart_card(
         What the chart shows, with columns named for people.
     name
         Of the widget and of the files.
+    width
+        Of the chart, in pixels or as wide as the page.
     """
-    from core.charts.files import to_png, to_svg
-
     _ = i18n.translate()
-    as_table = st.toggle(_("Show as a table"), key=f"{name}.table")
+    chart = localised(chart, i18n.language())
+    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+        as_table = st.toggle(_("Show as a table"), key=f"{name}.table")
+        _downloads(chart, table, name)
     chosen: list[dict[str, Any]] = []
     if as_table:
         st.dataframe(table, hide_index=True, key=f"{name}.rows", alt=alt)
     elif selects:
-        event = st.altair_chart(chart, key=f"{name}.chart", on_select="rerun", selection_mode="run", alt=alt)
+        event = st.altair_chart(chart, key=f"{name}.chart", on_select="rerun", selection_mode="run", alt=alt,
+                                width=width)
         chosen = list(event["selection"].get("run", []))
     else:
-        st.altair_chart(chart, key=f"{name}.chart", alt=alt)
+        st.altair_chart(chart, key=f"{name}.chart", alt=alt, width=width)
+    return chosen
+
+
+def _downloads(chart: Any, table: pandas.DataFrame, name: str) -> None:
+    from core.charts.files import to_png, to_svg
+
+    _ = i18n.translate()
     with st.popover(_("Download"), icon=":material/download:"):
         file = name.replace(".", "-")
         st.download_button("PNG", lambda: to_png(chart), f"{file}.png", "image/png", key=f"{name}.png",
@@ -47,7 +61,18 @@ def chart_card(
                            on_click="ignore", width="stretch")
         st.download_button("CSV", lambda: to_csv(table), f"{file}.csv", "text/csv", key=f"{name}.csv",
                            on_click="ignore", width="stretch")
-    return chosen
+
+
+def localised(chart: Chart, language: str) -> Chart:
+    """Return the chart with the numbers of its axes and tooltips written as in ``language``."""
+    import altair
+
+    if language != "fr":
+        return chart
+    french = altair.NumberLocale(decimal=",", thousands="\N{NARROW NO-BREAK SPACE}", grouping=[3],
+                                 currency=["", "\N{NO-BREAK SPACE}€"], percent="\N{NO-BREAK SPACE}%")
+    written: Chart = chart.configure(locale=altair.Locale(number=french))
+    return written
 
 
 def to_csv(table: pandas.DataFrame) -> bytes:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import hashlib
+from contextlib import suppress
 
 import pandas
 import streamlit as st
 
 from core.accounts import Principal
+from core.errors import NotFoundError
 from core.experiments.compare import MOST
 from core.experiments.export import to_csv, to_html, to_json
 from core.experiments.listing import Choices, Filters, Order, Summary
-from core.experiments.runs import UNFINISHED
+from core.experiments.runs import UNFINISHED, Run
 from core.experiments.tracking import log_runs
 from core.locales import N_
+from core.recipes import REGISTRY
 from pages._ui import errors, i18n, services
 from pages._ui.address import number, select, write
+from pages._ui.data_names import data_names
 from pages._ui.moments import moment
+from pages._ui.numbers import decimal, megabytes
 from pages._ui.run_access import LAB, RUN
 from pages._ui.run_figures import signed
 from pages._ui.run_head import STATUS
@@ -86,37 +91,51 @@ def show_empty(filtered: bool) -> None:
             st.page_link(RUN, label=plain(run.name), icon=":material/timeline:", query_params={"id": run.id})
 
 
-def show_table(found: list[Summary], total: int, offset: int) -> list[str]:
-    """Show a page of runs with a box to tick each; return the ids of those that are ticked."""
+def show_table(principal: Principal, found: list[Summary], total: int, offset: int) -> list[str]:
+    """Show a page of runs with a box to tick each; return the ids of all that are ticked, on other pages too."""
     _ = i18n.translate()
     language = i18n.language()
     base = base_address()
+    kinds = {kind: _(step.title) for kind, step in REGISTRY.items()}
+    sets = data_names(principal, [run.data for run in found])
+    ids = [run.id for run in found]
+    key = f"experiments.table_{hashlib.sha256(''.join(ids).encode()).hexdigest()[:12]}_{state.serial}"
+
+    def times(ratio: float | None) -> str:
+        return "" if ratio is None else f"{decimal(ratio, language, 2)}\N{NO-BREAK SPACE}×"
+
+    def tick() -> None:
+        for row, change in st.session_state[key]["edited_rows"].items():
+            if "chosen" in change:
+                kept = [run_id for run_id in state.chosen if run_id != ids[int(row)]]
+                state.chosen = (*kept, ids[int(row)]) if change["chosen"] else tuple(kept)
+
     frame = pandas.DataFrame([{
-        "chosen": False, "name": run.name, "status": _(STATUS[run.status]), "model": run.model, "data": run.data,
-        "methods": ", ".join(run.methods), "top1": None if run.top1 is None else 100 * run.top1,
+        "chosen": run.id in state.chosen, "name": run.name, "status": _(STATUS[run.status]),
+        "top1": "" if run.top1 is None else f"{decimal(100 * run.top1, language)}\N{NO-BREAK SPACE}%",
         "change": "" if run.top1_change is None else signed(100 * run.top1_change, language),
-        "mb": None if run.bytes is None else run.bytes / 1e6, "smaller": run.size_ratio, "faster": run.latency_ratio,
+        "size": "" if run.bytes is None else megabytes(run.bytes, language), "smaller": times(run.size_ratio),
+        "faster": times(run.latency_ratio), "model": run.model, "data": sets[run.data],
+        "methods": ", ".join(kinds.get(kind, kind) for kind in run.methods),
         "tags": list(run.tags), "created": moment(run.created_at), "open": f"{base}/run?id={run.id}",
     } for run in found])
-    key = hashlib.sha256("".join(run.id for run in found).encode()).hexdigest()[:12]
     columns = {
-        "chosen": st.column_config.CheckboxColumn(_("Choose"), width="small"),
-        "name": st.column_config.TextColumn(_("Run"), pinned=True), "status": st.column_config.TextColumn(_("Status")),
+        "chosen": st.column_config.CheckboxColumn(_("Choose"), width=80, pinned=True),
+        "name": st.column_config.TextColumn(_("Run"), width=320), "status": st.column_config.TextColumn(_("Status")),
+        "open": st.column_config.LinkColumn(_("Page"), display_text=_("Open"), width=70),
+        **{name: st.column_config.TextColumn(title, alignment="right") for name, title in (
+            ("top1", _("Top-1")), ("change", _("Points")), ("size", _("File")), ("smaller", _("Smaller")),
+            ("faster", _("Faster")))},
         "model": st.column_config.TextColumn(_("Model")), "data": st.column_config.TextColumn(_("Data")),
-        "methods": st.column_config.TextColumn(_("Methods")),
-        "top1": st.column_config.NumberColumn(_("Top-1, %"), format="%.1f"),
-        "change": st.column_config.TextColumn(_("Points")),
-        "mb": st.column_config.NumberColumn(_("MB"), format="%.2f"),
-        "smaller": st.column_config.NumberColumn(_("Smaller"), format="%.2f ×"),
-        "faster": st.column_config.NumberColumn(_("Faster"), format="%.2f ×"),
-        "tags": st.column_config.ListColumn(_("Tags")), "created": st.column_config.TextColumn(_("Started")),
-        "open": st.column_config.LinkColumn(_("Page"), display_text=_("Open")),
+        "methods": st.column_config.TextColumn(_("Methods")), "tags": st.column_config.ListColumn(_("Tags")),
+        "created": st.column_config.TextColumn(_("Started")),
     }
-    edited = st.data_editor(frame, hide_index=True, column_config=columns, key=f"experiments.table_{key}",
-                            disabled=[name for name in columns if name != "chosen"])
+    st.data_editor(frame, hide_index=True, column_config=columns, column_order=list(columns), key=key, on_change=tick,
+                   disabled=[name for name in columns if name != "chosen"],
+                   alt=_("The runs of this page with a box to tick each"))
     st.caption(_("Runs {first} to {last} of {total}").format(
         first=offset + 1, last=offset + len(found), total=total))
-    return [run.id for run, chosen in zip(found, edited["chosen"], strict=True) if chosen]
+    return list(state.chosen)
 
 
 def turn_pages(total: int) -> int:
@@ -150,14 +169,24 @@ def show_selection(principal: Principal, chosen: list[str], archived: bool) -> N
             st.rerun()
         if not chosen:
             return
+        if st.button(_("Choose none"), key="experiments.none", icon=":material/deselect:", type="tertiary"):
+            _choose_none()
+            st.rerun()
         label = _("Take out of the archive") if archived else _("Archive")
         if st.button(label, key="experiments.archive", icon=":material/archive:"):
             with errors.shown():
                 services.listing().archive(principal, chosen, archived=not archived)
                 state.archived = () if archived else tuple(chosen)
+                _choose_none()
                 st.rerun()
         with st.popover(_("Export"), icon=":material/download:"):
             show_exports(principal, chosen)
+        st.caption(_("{count} chosen, on all pages and under all filters.").format(count=len(chosen)))
+
+
+def _choose_none() -> None:
+    state.chosen = ()
+    state.serial += 1  # the table forgets its ticks
 
 
 def show_exports(principal: Principal, chosen: list[str]) -> None:
@@ -165,8 +194,12 @@ def show_exports(principal: Principal, chosen: list[str]) -> None:
     _ = i18n.translate()
     language = i18n.language()
 
-    def runs() -> list:
-        return [services.experiments().run(principal, run_id) for run_id in chosen]
+    def runs() -> list[Run]:
+        found = []
+        for run_id in chosen:
+            with suppress(NotFoundError):  # deleted since it was ticked
+                found.append(services.experiments().run(principal, run_id))
+        return found
 
     for label, key, file, mime, make in (
         (_("Table (CSV)"), "csv", "runs.csv", "text/csv", lambda: to_csv(runs())),

@@ -17,50 +17,63 @@ from core.experiments.compare import Comparison
 from core.experiments.gallery import images_of, picture
 from core.experiments.subjects import open_subject
 from pages._ui import errors, i18n, services
+from pages._ui.chart_card import chart_card
 from pages._ui.numbers import decimal, percent
 from pages._ui.run_access import View
 from pages._ui.text import plain
 
 MOST_IMAGES, MOST_CLASSES = 12, 60
 Words = Callable[[str], str]
-Charts = dict[str, altair.LayerChart]
+Charts = dict[str, tuple[altair.LayerChart, pandas.DataFrame]]
 
 
 def charts(views: list[View], comparison: Comparison, names: dict[str, str], _: Words) -> Charts:
-    """Return the charts of the runs by their titles."""
+    """Return the charts of the runs by their titles, each with the table of what it shows."""
     drawn: Charts = {}
     labelled = [view for view in views if view.record["compressed"]["accuracy"] is not None]
+    size, top1 = _("File size (MB)"), _("Top-1 accuracy in %, 95 % interval")
     if labelled:
-        drawn[_("Accuracy against size")] = trade_off(pandas.DataFrame([
+        points = pandas.DataFrame([
             {"name": names[view.run.id], "megabytes": view.record["compressed"]["size"]["tflite_bytes"] / 1e6,
              **{k: 100 * v for k, v in view.record["compressed"]["accuracy"]["top1"].items()}}
             for view in labelled
-        ]), size_title=_("File size (MB)"), accuracy_title=_("Top-1 accuracy in %, 95 % interval"))
-    drawn[_("Recipe and results together")] = parallel(_coordinates(views, comparison, names, _))
+        ])
+        drawn[_("Accuracy against size")] = (
+            trade_off(points, size_title=size, accuracy_title=top1),
+            points.rename(columns={"name": _("Run"), "megabytes": size, "value": _("Top-1, %"), "low": _("low"),
+                                   "high": _("high")}))
+    lines = _coordinates(views, comparison, names, _)
+    drawn[_("Recipe and results together")] = (
+        parallel(lines), lines.pivot(index="name", columns="quantity", values="text").rename_axis(
+            columns=None).reset_index(names=_("Run")))
     rows = [
         {"model": names[view.run.id], **each}
         for view in labelled for each in view.details()["compressed_calibration"]["reliability"]
     ]
     if rows:
-        drawn[_("Can their probabilities be believed?")] = reliability(
-            pandas.DataFrame(rows), confidence_title=_("Confidence"), accuracy_title=_("Accuracy"),
-            colours=COLOURS)
+        bins = pandas.DataFrame(rows)[["model", "confidence", "accuracy", "n"]]
+        confidence, accuracy = _("Confidence"), _("Accuracy")
+        drawn[_("Can their probabilities be believed?")] = (
+            reliability(bins, confidence_title=confidence, accuracy_title=accuracy, colours=COLOURS),
+            bins.rename(columns={"model": _("Run"), "confidence": confidence, "accuracy": accuracy,
+                                 "n": _("Images")}))
     return drawn
 
 
 def chart_svgs(views: list[View], comparison: Comparison, names: dict[str, str], _: Words) -> list[str]:
     """Return the same charts as SVG for a page that runs no scripts."""
     return [str(vl_convert.vegalite_to_svg(chart.properties(width=520).to_json(), allowed_base_urls=[]))
-            for chart in charts(views, comparison, names, _).values()]
+            for chart, _table in charts(views, comparison, names, _).values()]
 
 
 def show_charts(views: list[View], comparison: Comparison, names: dict[str, str]) -> None:
     """Show the charts."""
     _ = i18n.translate()
-    for title, chart in charts(views, comparison, names, _).items():
+    for place, (title, (chart, table)) in enumerate(charts(views, comparison, names, _).items()):
         st.subheader(title)
-        st.altair_chart(chart, alt=_("{title}: {runs}; the figures are in the tables of the first section").format(
-            title=title, runs=", ".join(names.values())))
+        chart_card(chart, table, f"compare.chart_{place}",
+                   _("{title}: {runs}; the figures are in the tables of the first section").format(
+                       title=title, runs=", ".join(names.values())))
 
 
 def _coordinates(views: list[View], comparison: Comparison, names: dict[str, str], _: Words) -> pandas.DataFrame:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from core.experiments.estimates import Estimate, Expected
@@ -24,7 +26,7 @@ def show_estimate(found: Estimate, known: Past, *, labelled: bool) -> None:
         st.badge(_("not measured"), color="gray", icon=":material/pen_size_2:")
     smaller = model.gzip_bytes / found.gzip_bytes.value
     one, two = st.columns(2), st.columns(2)
-    _figure(one[0], _("Packed file (gzip)"), _approx(megabytes(round(found.gzip_bytes.value), language)),
+    _figure(one[0], _("Packed file (gzip)"), _approx(_two_digits(found.gzip_bytes.value, language, megabytes)),
             _("{ratio} times smaller").format(ratio=decimal(smaller, language)),
             _size_range(found.gzip_bytes, language))
     lost = found.loss
@@ -40,7 +42,7 @@ def show_estimate(found: Estimate, known: Past, *, labelled: bool) -> None:
     ratio = _("{ratio} times as fast").format(ratio=decimal(found.speed.value, language))
     if found.latency_ms is not None:
         ms = found.latency_ms
-        _figure(two[0], _("Time per image"), _approx(milliseconds(ms.value, language)), ratio,
+        _figure(two[0], _("Time per image"), _approx(_two_digits(ms.value, language, milliseconds)), ratio,
                 _("{low} to {high}").format(low=milliseconds(ms.low, language),
                                             high=milliseconds(ms.high, language)))
     else:
@@ -119,6 +121,12 @@ def _basis(found: Estimate) -> str:
 
 def _approx(text: str) -> str:
     return f"≈ {text}"
+
+
+def _two_digits(value: float, language: str, written: Callable[[float, str, int], str]) -> str:
+    # An estimate is not known better than that, and a longer one would be cut off.
+    text = written(value, language, 1)
+    return text if len(text) <= len("9.9 MB") else written(value, language, 0)
 
 
 def _signed(value: float, language: str) -> str:

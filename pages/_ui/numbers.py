@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from babel.numbers import format_decimal, format_percent
 
 
@@ -14,23 +16,24 @@ def percent(share: float, language: str) -> str:
     return format_percent(share, locale=language)
 
 
+@lru_cache(maxsize=4096)
 def decimal(value: float, language: str, digits: int = 1) -> str:
     """Return a number with a fixed count of decimals."""
     return format_decimal(round(value, digits), "#,##0." + "0" * digits if digits else "#,##0",
                           locale=language)
 
 
-def milliseconds(value: float, language: str) -> str:
+def milliseconds(value: float, language: str, digits: int = 1) -> str:
     """Return a duration given in milliseconds, in microseconds below a tenth of one."""
     small = value < 0.1
-    return f"{decimal(value * (1e3 if small else 1), language)}\N{NO-BREAK SPACE}{'µs' if small else 'ms'}"
+    return f"{decimal(value * (1e3 if small else 1), language, digits)}\N{NO-BREAK SPACE}{'µs' if small else 'ms'}"
 
 
-def megabytes(size: int, language: str) -> str:
+def megabytes(size: float, language: str, digits: int = 1) -> str:
     """Return a count of bytes in megabytes (10^6 bytes), kilobytes below one."""
     small = size < 1e6
     unit = ("kB" if small else "MB") if language != "fr" else ("ko" if small else "Mo")
-    return f"{decimal(size / (1e3 if small else 1e6), language)}\N{NO-BREAK SPACE}{unit}"
+    return f"{decimal(size / (1e3 if small else 1e6), language, digits)}\N{NO-BREAK SPACE}{unit}"
 
 
 def p_value(p: float, language: str) -> str:

@@ -133,5 +133,6 @@ def _checked(facts: ModelFacts | None, kinds: dict[str, dict[str, Any]]) -> Reci
         return None
     if not state.recipe_name:
         recipe = recipe.model_copy(update={"name": _short_name(recipe, kinds)})
-    st.caption(plain(in_words(recipe, _)))
+    words = in_words(recipe, _)
+    st.caption(plain(f"{words[:1].upper()}{words[1:]}."))
     return recipe

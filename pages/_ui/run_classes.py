@@ -11,6 +11,7 @@ import streamlit as st
 
 from core.charts.runs import confusion_matrix, intervals, reliability
 from pages._ui import i18n
+from pages._ui.chart_card import chart_card
 from pages._ui.numbers import decimal, p_value
 from pages._ui.run_access import View
 from pages._ui.run_figures import signed
@@ -33,9 +34,11 @@ def show_accuracy(view: View) -> None:
         {"name": title, **{k: 100 * v for k, v in record[key]["accuracy"]["top1"].items()}}
         for title, key in ((_("Baseline"), "baseline"), (_("Compressed"), "compressed"))
     ])
-    st.altair_chart(intervals(top1, value_title=_("Top-1 accuracy in %, 95 % interval")), alt=", ".join(
-        f"{row.name_} {decimal(row.value, language)} % ({decimal(row.low, language)} – {decimal(row.high, language)})"
-        for row in top1.rename(columns={"name": "name_"}).itertuples()))
+    title = _("Top-1 accuracy in %, 95 % interval")
+    table = top1.rename(columns={"name": _("Model"), "value": _("Top-1, %"), "low": _("low"), "high": _("high")})
+    chart_card(intervals(top1, value_title=title), table.round(2), "run.top1", ", ".join(
+        f"{name} {decimal(value, language)} % ({decimal(low, language)} – {decimal(high, language)})"
+        for name, value, low, high in zip(*(top1[k] for k in ("name", "value", "low", "high")), strict=True)))
     _changed(details, labels, language, _)
     _confusions(view, labels, _)
     _calibration(details, language, _)
@@ -82,10 +85,12 @@ def _confusions(view: View, labels: list[str] | None, _: Callable[[str], str]) -
         for i in range(classes) for j in range(classes)
     ]
     wrong = int(counts.sum() - counts.trace())
-    st.altair_chart(
-        confusion_matrix(pandas.DataFrame(rows), right_title=_("Right class"), answer_title=_("Answer"),
-                         images_title=_("Images")),
-        alt=_("Confusion matrix of the compressed model: {wrong} of {all} images off the diagonal").format(
+    cells = pandas.DataFrame(rows)
+    chart_card(
+        confusion_matrix(cells, right_title=_("Right class"), answer_title=_("Answer"), images_title=_("Images")),
+        cells[cells["images"] > 0].drop(columns="share").rename(columns={
+            "right": _("Right class"), "answer": _("Answer"), "images": _("Images")}),
+        "run.confusion", _("Confusion matrix of the compressed model: {wrong} of {all} images off the diagonal").format(
             wrong=wrong, all=int(counts.sum())))
 
 
@@ -104,6 +109,9 @@ def _calibration(details: dict[str, Any], language: str, _: Callable[[str], str]
         for title, key in ((_("Baseline"), "baseline_calibration"), (_("Compressed"), "compressed_calibration"))
         for each in details[key]["reliability"]
     ]
-    st.altair_chart(
-        reliability(pandas.DataFrame(rows), confidence_title=_("Confidence"), accuracy_title=_("Accuracy")),
-        width=520, alt=_("Accuracy against confidence, before and after"))
+    bins = pandas.DataFrame(rows)
+    chart_card(
+        reliability(bins, confidence_title=_("Confidence"), accuracy_title=_("Accuracy")),
+        bins[["model", "confidence", "accuracy", "n"]].round(4).rename(columns={
+            "model": _("Model"), "confidence": _("Confidence"), "accuracy": _("Accuracy"), "n": _("Images")}),
+        "run.reliability", _("Accuracy against confidence, before and after"), width=520)

@@ -11,7 +11,9 @@ from core.experiments.runs import Run
 from core.locales import N_
 from core.recipes import in_words, load_recipe
 from pages._ui import errors, i18n, services
+from pages._ui.data_names import data_names
 from pages._ui.moments import moment
+from pages._ui.numbers import percent
 from pages._ui.run_access import View
 from pages._ui.text import plain
 
@@ -31,8 +33,9 @@ def show_head(view: View) -> None:
     _ = i18n.translate()
     run = view.run
     st.title(plain(run.name))
+    data = data_names(view.principal, [run.request.data])[run.request.data]
     st.caption(" · ".join(plain(part) for part in (
-        _(STATUS[run.status]), run.request.model, run.request.data, moment(run.finished_at or run.created_at),
+        _(STATUS[run.status]), run.request.model, data, moment(run.finished_at or run.created_at),
         _("seed {seed}").format(seed=run.request.seed), run.id[:8],
     )))
     show_recipe(run)
@@ -87,7 +90,7 @@ def progress_text(run: Run) -> str:
     _ = i18n.translate()
     if run.status != "running":
         return f"{_(STATUS[run.status])}…"
-    parts = [f"{run.fraction * 100:.0f}\N{NO-BREAK SPACE}%", plain(_(run.stage)) if run.stage else _("Starting")]
+    parts = [plain(percent(run.fraction, i18n.language())), plain(_(run.stage)) if run.stage else _("Starting")]
     if run.seconds_left is not None:
         seconds = max(math.ceil(run.seconds_left), 1)
         parts.append(_("about {seconds} s left").format(seconds=seconds) if seconds < 120

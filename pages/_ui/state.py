@@ -57,6 +57,8 @@ class State:
     """Counts up, so that a widget whose content is replaced is a new widget."""
     forked: Entry[str] = Entry("")
     """The run whose recipe was taken into the lab by its address, so that it is taken once."""
+    chosen: Entry[tuple[str, ...]] = Entry(())
+    """The runs that are ticked in the list, also those that another page or filter hides."""
     archived: Entry[tuple[str, ...]] = Entry(())
     """The runs that were archived last, which can be taken back."""
 

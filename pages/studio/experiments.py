@@ -27,7 +27,7 @@ _found, total = listing.page(principal, filters, order, limit=1)
 offset = runs.turn_pages(total)
 found, total = listing.page(principal, filters, order, limit=runs.PER_PAGE, offset=offset)
 if found:
-    chosen = runs.show_table(found, total, offset)
+    chosen = runs.show_table(principal, found, total, offset)
     runs.show_selection(principal, chosen, filters.archived)
     runs.watch(principal, found)
 else:

@@ -56,9 +56,9 @@ def test_states_differ_in_shape_as_well_as_in_colour():
 def test_an_estimate_is_hollow_and_its_range_dashed():
     spec = drawn()
     (points,) = marks(spec, "point")
-    condition = points["encoding"]["fill"]["condition"]
-    assert "estimate" in condition["test"]
-    assert condition["value"] == "transparent"
+    inside = points["encoding"]["fill"]["scale"]
+    filled = dict(zip(inside["domain"], inside["range"], strict=True))
+    assert [state for state, colour in filled.items() if colour == "transparent"] == ["estimate"]
     dashed = [layer for layer in marks(spec, "rule") if layer["mark"].get("strokeDash") == [4, 3]]
     assert {row["state"] for row in values(spec, dashed[0])} == {"estimate"}
     assert len(values(spec, dashed[0])) == 2
@@ -76,6 +76,14 @@ def test_the_baseline_is_a_line():
     spec = drawn(baseline=(0.3, 97))
     rules = [layer for layer in marks(spec, "rule") if "at" in values(spec, layer)[0]]
     assert {values(spec, layer)[0]["at"] for layer in rules} == {0.3, 97}
+
+
+def test_a_baseline_does_not_stretch_the_axes_to_zero():
+    spec = drawn(baseline=(0.3, 97))
+    for layer in spec["layer"]:
+        for channel in ("x", "y"):
+            placed = layer["encoding"].get(channel, {})
+            assert "field" not in placed or placed["scale"]["domain"][0] > 0
 
 
 def test_a_name_is_only_ever_a_value():
