@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from core.engine.clustering.codebook import codebook, nearest
-from core.engine.clustering.rounding import round_with_compensation
+from core.engine.clustering.rounding import descend, round_with_compensation
 from core.engine.reconstruction.solvers import (
     Problem,
     Solution,
@@ -19,6 +20,9 @@ from core.engine.reconstruction.solvers import (
 )
 
 Array = np.ndarray[Any, Any]
+_PASSES = 2
+_HIGHEST = 127
+_STEPS_PER_OCTAVE = 8
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,8 @@ class CodebookSolver:
         of them.
     per_channel
         Whether each output channel has values of its own.
+    bits
+        Entropy per weight that is allowed, None for any; for values of a whole layer.
     ridge
         Pull to the reference's weights, in units of an input's variance.
     variance
@@ -40,33 +46,99 @@ class CodebookSolver:
 
     clusters: int
     per_channel: bool = False
+    bits: float | None = None
     ridge: float = 0.3
     variance: float = 1.0
 
     def __call__(self, problem: Problem) -> Solution:
         """Solve ``problem``; raises nothing of its own."""
-        white = whiten(problem, self.ridge)
-        mask = np.ones(problem.kernel.shape, bool) if problem.allowed is None else problem.allowed
-        # Columns that miss nothing share one factorization.
-        solved = np.linalg.solve(white.hessian, white.cross) if mask.all() else masked_least_squares(white, mask)
-        wanted = solved / white.scale[:, :, None]
-        wanted = match_variance(wanted, problem.moments, self.variance)
-        hessian = white.hessian * white.scale[:, :, None] * white.scale[:, None, :]
-        return finish(self._rounded(wanted, hessian, mask), mask, problem.moments)
+        wanted, hessian, mask = _fitted(problem, self.ridge, self.variance)
+        rounded = _rounded(wanted, hessian, mask, self._quantizer(wanted, hessian, mask))
+        return finish(rounded, mask, problem.moments)
 
-    def _rounded(self, wanted: Array, hessian: Array, mask: Array) -> Array:
-        zero = not bool(mask.all())
-        importance = np.broadcast_to(np.einsum("gdd->gd", hessian)[:, :, None], wanted.shape)
-        if self.per_channel:
-            books = [codebook(wanted[g, :, m], importance[g, :, m], self.clusters, not bool(mask[g, :, m].all()))
-                     for g, m in np.ndindex(wanted.shape[0], wanted.shape[2])]
-            table = np.stack([np.pad(b, (0, self.clusters - b.size), "edge") for b in books])
-            table = table.reshape(wanted.shape[0], wanted.shape[2], -1)
+    def _quantizer(self, wanted: Array, hessian: Array, mask: Array) -> Callable[[Array], Array]:
+        importance = _importance(hessian, wanted)
+        if not self.per_channel:
+            book = codebook(wanted[mask], importance[mask], self.clusters, not mask.all(), self.bits)
+            return lambda row: nearest(row, book)
+        books = [codebook(wanted[g, :, m], importance[g, :, m], self.clusters, not bool(mask[g, :, m].all()))
+                 for g, m in np.ndindex(wanted.shape[0], wanted.shape[2])]
+        table = np.stack([np.pad(b, (0, self.clusters - b.size), "edge") for b in books])
+        table = table.reshape(wanted.shape[0], wanted.shape[2], -1)
 
-            def own(row: Array) -> Array:
-                place = np.abs(row[:, :, None] - table).argmin(-1)
-                return np.take_along_axis(table, place[:, :, None], 2)[:, :, 0]
+        def own(row: Array) -> Array:
+            place = np.abs(row[:, :, None] - table).argmin(-1)
+            return np.take_along_axis(table, place[:, :, None], 2)[:, :, 0]
 
-            return round_with_compensation(wanted, hessian, own, mask if zero else None)
-        book = codebook(wanted[mask], importance[mask], self.clusters, zero)
-        return round_with_compensation(wanted, hessian, lambda row: nearest(row, book), mask if zero else None)
+        return own
+
+
+@dataclass(frozen=True)
+class ScaledSolver:
+    """One codebook of int8 codes for the layer, times a scale for each output channel, as int8 files store weights.
+
+    Attributes
+    ----------
+    clusters
+        Most codes, the zero included.
+    bits, ridge, variance
+        See :class:`CodebookSolver`.
+    """
+
+    clusters: int
+    bits: float | None = None
+    ridge: float = 0.3
+    variance: float = 1.0
+
+    def __call__(self, problem: Problem) -> tuple[Solution, Array]:
+        """Return the solution and the scales [g, m], float32: weights are whole multiples of them up to 127."""
+        wanted, hessian, mask = _fitted(problem, self.ridge, self.variance)
+        scales, codes = self.grid(wanted, _importance(hessian, wanted), mask)
+        rounded = _rounded(wanted, hessian, mask, lambda row: nearest(row / scales, codes) * scales)
+        return finish(rounded, mask, problem.moments), scales
+
+    def grid(self, kernel: Array, importance: Array, mask: Array) -> tuple[Array, Array]:
+        """Return the scales [g, m] and the codes [k], whole numbers from -127 to 127, both float32."""
+        size = _sizes(kernel, mask)
+        weight = importance * np.square(size)[:, None]
+        book = codebook((kernel / size[:, None])[mask], weight[mask], self.clusters, True, self.bits)
+        step = float(np.abs(book).max()) / _HIGHEST or 1.0
+        return (size * step).astype(np.float32), np.unique(np.rint(book / step)).astype(np.float32)
+
+
+def unit_kernel(kernel: Array) -> Array:
+    """Return a kernel [g, d, m] with each output channel brought to about unit size."""
+    return kernel / _sizes(kernel, np.ones(kernel.shape, bool))[:, None]
+
+
+def _sizes(kernel: Array, mask: Array) -> Array:
+    """Return the root mean square of each output channel's live weights [g, m], on a grid.
+
+    Values fit themselves to whatever the sizes are, so a coarse grid costs nothing, and few sizes pack to little.
+    """
+    size = np.sqrt((np.square(kernel) * mask).sum(1) / np.maximum(mask.sum(1), 1))
+    size = np.maximum(size, 1e-6 * float(size.max()) + 1e-30)
+    found: Array = np.exp2(np.round(np.log2(size) * _STEPS_PER_OCTAVE) / _STEPS_PER_OCTAVE)
+    return found
+
+
+def _fitted(problem: Problem, ridge: float, variance: float) -> tuple[Array, Array, Array]:
+    """Return the kernel to be rounded [g, d, m], the Hessian of its error [g, d, d], and the mask of live weights."""
+    white = whiten(problem, ridge)
+    mask = np.ones(problem.kernel.shape, bool) if problem.allowed is None else problem.allowed
+    # Columns that miss nothing share one factorization.
+    solved = np.linalg.solve(white.hessian, white.cross) if mask.all() else masked_least_squares(white, mask)
+    wanted = match_variance(solved / white.scale[:, :, None], problem.moments, variance)
+    return wanted, white.hessian * white.scale[:, :, None] * white.scale[:, None, :], mask
+
+
+def _importance(hessian: Array, kernel: Array) -> Array:
+    return np.broadcast_to(np.einsum("gdd->gd", hessian)[:, :, None], kernel.shape)
+
+
+def _rounded(wanted: Array, hessian: Array, mask: Array, quantize: Callable[[Array], Array]) -> Array:
+    allowed = None if mask.all() else mask
+    rounded = round_with_compensation(wanted, hessian, quantize, allowed)
+    for _ in range(_PASSES):
+        rounded = descend(rounded, wanted, hessian, quantize, allowed)
+    return rounded

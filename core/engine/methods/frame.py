@@ -65,6 +65,8 @@ class Promise:
         Layers with at most two non-zero values in every four along the input channels.
     distinct
         Layer name to the largest number of distinct values in its kernel.
+    grid
+        Layer name to the scale of each output channel, of which the channel's weights are whole multiples up to 127.
     scheme
         "float32" or the scheme of the quantize step.
     io
@@ -76,6 +78,7 @@ class Promise:
     zeros: Mapping[str, float] = field(default_factory=dict)
     two_four: tuple[str, ...] = ()
     distinct: Mapping[str, int] = field(default_factory=dict)
+    grid: Mapping[str, tuple[float, ...]] = field(default_factory=dict)
     scheme: str = "float32"
     io: str = "float"
     float_layers: tuple[str, ...] = ()

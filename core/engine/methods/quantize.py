@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from core.engine import edge_quantizer, mixed
+from core.engine.clustering.codes import codes
 from core.engine.clustering.shared_scale import FEW, with_shared_scales
 from core.engine.convert import to_tflite
 from core.engine.methods.frame import Context, Finding, Outcome, State, implements
@@ -61,12 +62,17 @@ def apply(step: Quantize, state: State, context: Context) -> Outcome:
         scheme: Any = step.scheme
         artifact = to_tflite(state.model, scheme=scheme, calibration=[calibration], io=step.io)
     few = [name for name, count in state.promise.distinct.items() if count <= FEW]
-    if few and engine == "converter" and step.scheme in ("int8", "int16x8"):
-        artifact = with_shared_scales(artifact, reference, few)
+    grid = state.promise.grid
+    plain = engine != "converter" or step.scheme not in ("int8", "int16x8")
+    if (few or grid) and not plain:
+        artifact = with_shared_scales(artifact, reference, few, grid)
     context.check_cancelled()
     context.progress(0.9, N_("Comparing layer by layer"))
     rows = compare_layers(reference, artifact, calibration[:_REPORT_IMAGES], names)
-    promise = state.promise.also(scheme=step.scheme, io=step.io, float_layers=tuple(sorted({*kept, *own})))
+    stored = {} if plain else {
+        name: int(np.unique(codes(state.model.get_layer(name), grid[name])).size) for name in grid if name not in own}
+    promise = state.promise.also(scheme=step.scheme, io=step.io, float_layers=tuple(sorted({*kept, *own})),
+                                 distinct={**state.promise.distinct, **stored})
     details = {"engine": engine, "layers": rows, "kept_in_float": list(own), "ranking": ranking,
                "calibration_images": len(calibration)}
     return Outcome(state.model, promise=promise, details=details, findings=_findings(step, rows),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import log2
 from typing import ClassVar, Literal
 
 from core.locales import N_
@@ -29,13 +30,19 @@ class Cluster(Step):
     one_shot: bool = setting(
         True, title=N_("One shot"), help=N_("Without training: each layer is rounded to its values and refitted to the "
                                             "original's outputs. Otherwise TFMOT trains the values."))
-    per: Literal["layer", "channel"] = setting(
+    per: Literal["layer", "channel", "scaled"] = setting(
         "layer", title=N_("Shared by"),
-        help=N_("What shares one set of values. Per output channel is more exact and packs worse."),
-        choices={"layer": N_("layer"), "channel": N_("output channel")})
+        help=N_("What shares one set of values. Per output channel is more exact and packs worse. Scaled is for int8 "
+                "after it: the layer shares its int8 codes, and each output channel has a scale of its own."),
+        choices={"layer": N_("layer"), "channel": N_("output channel"), "scaled": N_("layer, scaled per channel")})
+    bits: float = setting(
+        0.0, title=N_("Bits per weight"),
+        help=N_("What a packer needs for a weight, on average over the model: uneven use of the values packs smaller. "
+                "Layers that matter more get more. 0 takes 0.85 times what the number of clusters could need."),
+        unit=N_("bits"), ge=0, le=8, step=0.1, advanced=True, shown_when={"one_shot": (True,)})
     depthwise_clusters: int = setting(
         0, title=N_("Clusters of depthwise layers"),
-        help=N_("These hold few weights and suffer most. 0 takes 64 up to 16 clusters, and 256 above; 1 leaves them "
+        help=N_("These hold few weights and suffer most. 0 takes as many as elsewhere, and 32 at least; 1 leaves them "
                 "whole."), unit=N_("values"), ge=0, le=256, step=1, advanced=True, shown_when={"one_shot": (True,)})
     preserve_sparsity: bool = setting(
         True, title=N_("Keep zeros"), help=N_("Weights that earlier steps made zero stay zero; zero is one of the "
@@ -65,10 +72,24 @@ class Cluster(Step):
         """Return the number of values of a depthwise layer; 1 for a layer that is left whole."""
         if not self.one_shot:
             return 1
-        return self.depthwise_clusters or (64 if self.clusters <= 16 else 256)
+        return self.depthwise_clusters or max(self.clusters, 32)
+
+    def mean_bits(self) -> float | None:
+        """Return the bits per weight that are allowed on average; None where each channel has its own values."""
+        if self.per == "channel":
+            return None
+        return self.bits or 0.85 * log2(self.clusters)
 
     def problems(self) -> list[Problem]:
-        """Return the contradiction of training with zeros kept in two values."""
+        """Return what training cannot do: zeros kept in two values, scales per channel; and bits without a use."""
+        if not self.one_shot and self.per == "scaled":
+            return [Problem(
+                N_("Values scaled per channel come in one shot only. Nearest recipe that works: {nearest}."), {},
+                (self.model_copy(update={"one_shot": True}),))]
+        if self.bits and (self.per == "channel" or not self.one_shot):
+            return [Problem(
+                N_("Bits per weight can be set in one shot only, where a whole layer shares its values. Nearest "
+                   "recipe that works: {nearest}."), {}, (self.model_copy(update={"bits": 0.0}),))]
         if not self.one_shot and self.preserve_sparsity and self.clusters < 3:
             return [Problem(
                 N_("Training that keeps zeros needs at least 3 clusters, one of them the zero, and not {clusters}. "

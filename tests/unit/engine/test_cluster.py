@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from core.engine import artifact
-from core.engine.clustering.codebook import codebook, nearest
-from core.engine.clustering.rounding import round_with_compensation
+from core.engine.clustering.bits import Rate, allot, read_rates, write_rates
+from core.engine.clustering.codebook import codebook, entropy, nearest
+from core.engine.clustering.codes import codes
+from core.engine.clustering.rounding import descend, round_with_compensation
 from core.engine.convert import to_tflite
 from core.engine.methods.frame import kernels, method_for
 from core.engine.methods.quantize import apply as quantize
@@ -48,6 +50,42 @@ def test_importance_moves_values_to_where_it_counts():
     assert (book > 0).sum() > 9
 
 
+@pytest.mark.parametrize("bits", [3.2, 2.6, 2.0])
+def test_a_codebook_keeps_to_its_bits_and_beats_fewer_values_of_k_means(bits):
+    x = np.random.default_rng(2).standard_t(4, size=50_000)
+    book = codebook(x, np.ones(x.size), 16, bits=bits)
+    rounded = nearest(x, book)
+    assert book.size <= 16
+    assert bits - 0.25 < entropy(rounded) <= bits + 0.01
+    fewer = max((codebook(x, np.ones(x.size), k) for k in range(2, 17)),
+                key=lambda b: b.size if entropy(nearest(x, b)) <= bits else 0)
+    assert np.mean((x - rounded) ** 2) < np.mean((x - nearest(x, fewer)) ** 2)
+
+
+def test_bits_that_suffice_change_nothing():
+    x = np.random.default_rng(3).normal(size=5000)
+    assert codebook(x, np.ones(x.size), 8, bits=3.0).tolist() == codebook(x, np.ones(x.size), 8).tolist()
+    assert codebook(x, np.ones(x.size), 8, zero=True, bits=2.0).tolist().count(0.0) == 1
+
+
+def test_bits_go_to_layers_that_matter_more_and_hold_fewer_weights():
+    rates = [Rate("small", 100, 3.0, 0.01, 4.5), Rate("large", 10_000, 3.0, 0.01, 4.5),
+             Rate("dull", 10_000, 3.0, 0.000625, 4.5)]
+    given = allot(rates, 3.0)
+    assert given["small"] == 4.5
+    assert given["large"] - given["dull"] == pytest.approx(2.0)  # 16 times the divergence: two bits
+    total = sum(r.weights * given[r.layer] for r in rates)
+    assert total / sum(r.weights for r in rates) == pytest.approx(3.0, abs=1e-3)
+    assert set(allot(rates, 99.0).values()) == {4.5}
+
+
+def test_rates_are_kept_for_the_next_run(tmp_path):
+    rates = [Rate("one", 10, 2.5, 0.25, 4.0)]
+    write_rates(tmp_path / "new", "key", rates)
+    assert read_rates(tmp_path / "new", "key") == rates
+    assert read_rates(tmp_path / "new", "other") is None
+
+
 def test_compensation_halves_the_error_of_the_outputs_and_keeps_zeros():
     rng = np.random.default_rng(1)
     x = rng.normal(size=(500, 8)) @ rng.normal(size=(8, 40)) + 0.5 * rng.normal(size=(500, 40))
@@ -65,6 +103,10 @@ def test_compensation_halves_the_error_of_the_outputs_and_keeps_zeros():
     assert error(rounded) < 0.5 * error(plain)
     assert not rounded[~allowed].any()
     assert set(np.unique(rounded)) <= set(book) | {0.0}
+    better = descend(rounded, kernel, hessian, lambda row: nearest(row, book), allowed)
+    assert error(better) < 0.97 * error(rounded)
+    assert not better[~allowed].any()
+    assert set(np.unique(better)) <= set(book) | {0.0}
 
 
 @pytest.mark.parametrize("per", ["layer", "channel"])
@@ -123,7 +165,43 @@ def test_int8_keeps_values_few_over_the_whole_layer(tmp_path):
     assert (found.argmax(1) == y).mean() > accuracy(predict(original(), x)) - 0.04
 
 
+def test_codes_scaled_per_channel_are_what_the_int8_file_holds(tmp_path):
+    outcome = carry_out("cluster", tmp_path, clusters=16, per="scaled", bits=3.0, depthwise_clusters=24)
+    rows = outcome.details["layers"]
+    assert sum(r["weights"] * r["bits"] for r in rows) / sum(r["weights"] for r in rows) < 3.3
+    given = replace(state(), model=outcome.model, promise=outcome.promise)
+    made = quantize(read_step({"step": "quantize", "scheme": "int8"}), given, context(scratch=tmp_path))
+    file = artifact.parse(made.artifact)
+    seen = 0
+    for name, scales in outcome.promise.grid.items():
+        layer = outcome.model.get_layer(name)
+        wanted = codes(layer, scales)
+        most = 24 if "depthwise" in type(layer).__name__.lower() else 16
+        assert np.unique(wanted).size <= most
+        for weight in file.weights:
+            if weight.is_of(name):
+                seen += 1
+                assert np.array_equal(np.unique(weight.tensor.values), np.unique(wanted))
+                assert weight.tensor.scale.ravel() == pytest.approx(np.float32(scales))
+                assert made.promise.distinct[name] == np.unique(wanted).size
+    assert seen == len(outcome.promise.grid) > 1
+    artifact.check_promise(made.artifact, made.promise)
+    x, y = images()["test"]
+    found = artifact.answers(made.artifact, x)
+    assert (found.argmax(1) == y).mean() > accuracy(predict(original(), x)) - 0.04
+
+
+def test_dynamic_quantization_of_scaled_clusters_keeps_its_promise(tmp_path):
+    outcome = carry_out("cluster", tmp_path, clusters=16, per="scaled")
+    given = replace(state(), model=outcome.model, promise=outcome.promise)
+    made = quantize(read_step({"step": "quantize", "scheme": "dynamic"}), given, context(scratch=tmp_path))
+    artifact.check_promise(made.artifact, made.promise)
+
+
 @pytest.mark.parametrize(("steps", "words"), [
+    ([{"step": "cluster", "one_shot": False, "per": "scaled"}], "one shot only"),
+    ([{"step": "cluster", "one_shot": False, "bits": 3}], "one shot only"),
+    ([{"step": "cluster", "per": "channel", "bits": 3}], "whole layer shares"),
     ([{"step": "cluster"}, {"step": "magnitude"}], "values of their own"),
     ([{"step": "cluster"}, {"step": "distill"}], "values of their own"),
     ([{"step": "cluster", "clusters": 2, "one_shot": False}], "at least 3 clusters"),

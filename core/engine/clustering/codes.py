@@ -1,0 +1,19 @@
+"""The int8 codes of weights that are whole multiples of a scale per output channel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from core.engine.reconstruction import kernels
+
+Array = np.ndarray[Any, Any]
+
+
+def codes(layer: Any, scales: Sequence[float]) -> Array:
+    """Return the codes of a layer's kernel, whole numbers as float32 [g, d, m]; ``scales`` are by output channel."""
+    matrix = kernels.to_matrix(kernels.kernel_of(layer).numpy(), layer)
+    found: Array = np.rint(matrix / np.array(scales, np.float32).reshape(len(matrix), 1, -1))
+    return found
