@@ -3,8 +3,9 @@
 Two scenarios run on a server of their own, with accounts of their own in a temporary data folder, over
 loopback only. *Reading*: each session opens the app and then follows five links or choices. *Classifying*:
 each session uploads five photos of its own, one after the other. Between two interactions a person thinks
-for one to two seconds. What is timed is what a person waits for: from sending the interaction (and its
-upload) to the end of the run. The clients share the processors with the server.
+for one to two seconds, or as ``--think`` says. What is timed is what a person waits for: from sending the
+interaction (and its upload) to the end of the run. The clients share the processors with the server, so the
+processor time that the server spent per run is reported too: it hardly depends on who else is busy.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from core.settings import ROOT, settings
 
 INTERACTIONS = 5
 THINK_S = (1.0, 2.0)
+Think = tuple[float, float]
 ARRIVAL_S = 10.0
 MOST_SESSIONS = 2000
 PASSPHRASE = "seven green boats over water"
@@ -101,24 +103,24 @@ def photos(count: int, seed: int) -> list[bytes]:
     return found
 
 
-async def reading(tab: Session, rng: random.Random) -> list[float]:
+async def reading(tab: Session, rng: random.Random, think: Think) -> list[float]:
     """Look around: five runs by links and choices."""
     times = []
     steps = [lambda: tab.go("models"), lambda: tab.go("classify"),
              lambda: tab.choose("classify.source", ":material/photo_camera: Camera"),
              lambda: tab.go("account"), lambda: tab.go("classify")]
     for step in steps[:INTERACTIONS]:
-        await asyncio.sleep(rng.uniform(*THINK_S))
+        await asyncio.sleep(rng.uniform(*think))
         times.append(await step())
         check(tab)
     return times
 
 
-async def classifying(tab: Session, rng: random.Random) -> list[float]:
+async def classifying(tab: Session, rng: random.Random, think: Think) -> list[float]:
     """Upload five photos, one after the other, and wait for each answer."""
     times = []
     for number, photo in enumerate(photos(INTERACTIONS, rng.randrange(2**31))):
-        await asyncio.sleep(rng.uniform(*THINK_S))
+        await asyncio.sleep(rng.uniform(*think))
         times.append(await tab.upload("classify.files", f"photo{number}.jpg", photo))
         check(tab)
         if not any("medians of a few runs" in text for text in tab.screen.texts):
@@ -134,8 +136,11 @@ def check(tab: Session) -> None:
         raise AssertionError("the session is not signed in")
 
 
-async def crowd(scenario: Any, port: int, tokens: Sequence[str], seed: int) -> dict[str, Any]:
-    """Let one session per token live through ``scenario`` at the same time; return the figures."""
+async def crowd(scenario: Any, port: int, tokens: Sequence[str], seed: int, think: Think) -> dict[str, Any]:
+    """Let one session per token live through ``scenario`` at the same time; return the figures.
+
+    ``think`` is how long a person thinks between two interactions, at least and at most, in seconds.
+    """
     opened: list[float] = []
     times: list[float] = []
     errors: list[str] = []
@@ -147,13 +152,14 @@ async def crowd(scenario: Any, port: int, tokens: Sequence[str], seed: int) -> d
             async with Session(port, token) as tab:
                 opened.append(await tab.open("classify"))
                 check(tab)
-                times.extend(await scenario(tab, rng))
+                times.extend(await scenario(tab, rng, think))
         except Exception as error:
             errors.append(f"{type(error).__name__}: {error}")
 
     await asyncio.gather(*(one(number, token) for number, token in enumerate(tokens)))
     return {
-        "scenario": scenario.__name__, "sessions": len(tokens), "runs": len(times), "errors": len(errors),
+        "scenario": scenario.__name__, "sessions": len(tokens), "think_s": think,
+        "runs": len(times), "first_pages": len(opened), "errors": len(errors),
         "first_errors": errors[:3], "first_page_s": spread(opened), "rerun_s": spread(times),
     }
 
@@ -166,8 +172,15 @@ def spread(seconds: Sequence[float]) -> dict[str, float] | None:
     return {"p50": round(float(p50), 3), "p95": round(float(p95), 3), "max": round(max(seconds), 3)}
 
 
-def measure(readers: int, classifiers: int, models: Path, seed: int) -> list[dict[str, Any]]:
-    """Run both scenarios, each on a fresh server; return their figures and the server's memory."""
+def processor_s(process: psutil.Process) -> float:
+    """Return the processor time that a process has used, in its own code and in the system's, in seconds."""
+    times = process.cpu_times()
+    return float(times.user + times.system)
+
+
+def measure(readers: int, classifiers: int, models: Path, seed: int, think: Think) -> list[dict[str, Any]]:
+    """Run both scenarios, each on a fresh server; return their figures, the server's memory and its processor
+    time for one run of a page."""
     results = []
     for scenario, count in ((reading, readers), (classifying, classifiers)):
         if not count:
@@ -177,9 +190,14 @@ def measure(readers: int, classifiers: int, models: Path, seed: int) -> list[dic
             (home / "models").symlink_to(models)
             tokens = people(home, count)
             with server(home) as (port, process):
-                asyncio.run(crowd(scenario, port, tokens[:1], seed + 1))  # the imports of the first visitor
-                result = asyncio.run(crowd(scenario, port, tokens, seed))
-                results.append(result | {"server_mb": round(process.memory_info().rss / 1e6, 1)})
+                # The imports of the first visitor, whose patience they shall not wear out twice.
+                asyncio.run(crowd(scenario, port, tokens[:1], seed + 1, think))
+                spent = processor_s(process)
+                result = asyncio.run(crowd(scenario, port, tokens, seed, think))
+                spent = processor_s(process) - spent
+                results.append(result | {
+                    "server_cpu_ms": round(spent * 1e3 / max(1, result["runs"] + result["first_pages"]), 2),
+                    "server_mb": round(process.memory_info().rss / 1e6, 1)})
     return results
 
 
@@ -188,24 +206,31 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--readers", type=int, default=200, help="sessions that look around")
     parser.add_argument("--classifiers", type=int, default=25, help="sessions that classify photos")
+    parser.add_argument("--think", type=float, nargs=2, default=THINK_S, metavar=("LOW", "HIGH"),
+                        help="seconds between two interactions of a session")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     if max(arguments.readers, arguments.classifiers) > MOST_SESSIONS:
         parser.error(f"at most {MOST_SESSIONS} sessions")
+    low, high = arguments.think
+    if not 0 <= low <= high:
+        parser.error("--think takes the shorter time first")
     from core.zoo import Library
 
     Library(settings()).prepare(names=[settings().models.default, "digits"])
-    results = measure(arguments.readers, arguments.classifiers, settings().home / "models", arguments.seed)
+    results = measure(arguments.readers, arguments.classifiers, settings().home / "models", arguments.seed,
+                      (low, high))
     if arguments.json:
         print(json.dumps({"cpus": os.cpu_count(), "results": results}, indent=2))
     else:
         print(f"{'scenario':<12} {'sessions':>8} {'runs':>6} {'errors':>6} {'p50 s':>7} {'p95 s':>7} {'max s':>7} "
-              f"{'server MB':>9}")
+              f"{'server ms':>9} {'server MB':>9}")
         for row in results:
             rerun = row["rerun_s"] or {"p50": float("nan"), "p95": float("nan"), "max": float("nan")}
             print(f"{row['scenario']:<12} {row['sessions']:>8} {row['runs']:>6} {row['errors']:>6} "
-                  f"{rerun['p50']:>7.3f} {rerun['p95']:>7.3f} {rerun['max']:>7.3f} {row['server_mb']:>9}")
+                  f"{rerun['p50']:>7.3f} {rerun['p95']:>7.3f} {rerun['max']:>7.3f} "
+                  f"{row['server_cpu_ms']:>9.2f} {row['server_mb']:>9}")
             for error in row["first_errors"]:
                 print("  ", error, file=sys.stderr)
     raise SystemExit(1 if any(row["errors"] for row in results) else 0)

@@ -5,6 +5,7 @@
 """
 
 from core.accounts.administration import Administration, InvitationView, UserPage, UserView
+from core.accounts.foundation import permitted
 from core.accounts.key import cookie_key
 from core.accounts.passwords import Hasher, check_password
 from core.accounts.principal import LOCAL, Principal, Role, SignedIn
@@ -13,7 +14,8 @@ from core.accounts.strength import Strength, strength
 
 __all__ = [
     "LOCAL", "Accounts", "Hasher", "InvitationView", "Principal", "Role", "SessionView", "SignedIn",
-    "Strength", "UserPage", "UserView", "check_password", "cookie_key", "strength",
+    "Strength", "UserPage", "UserView", "check_password", "cookie_key", "permitted",
+    "strength",
 ]
 
 

@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import delete, func, select, update
 from sqlalchemy.orm import Session
 
-from core.accounts.foundation import Foundation, as_principal, changed_one
+from core.accounts.foundation import BY_TOKEN, Foundation, as_principal, changed_one, principal_in
 from core.accounts.names import findable, normal_address, short_text
 from core.accounts.principal import Principal, SignedIn
 from core.accounts.tables import SignInSession, Ticket, User
 from core.accounts.tokens import digest, new_token
-from core.database import reading, transaction
+from core.database import looked_up, reading, transaction
 from core.errors import NotFoundError
 from core.locales import N_
 
@@ -42,20 +42,11 @@ class Sessions(Foundation):
         """Return whose session ``token`` is, or None if it is unknown, ended, expired or disabled."""
         if not token:
             return None
-        with reading(self._engine) as session:
-            found = session.execute(
-                select(SignInSession, User)
-                .join(User, User.id == SignInSession.user_id)
-                .where(
-                    SignInSession.token == digest(token),
-                    SignInSession.expires_at > self._clock(),
-                    User.disabled_at.is_(None),
-                )
-            ).one_or_none()
-        if found is None:
+        row = looked_up(self._engine, BY_TOKEN, {"token": digest(token), "at": self._clock()})
+        if row is None:
             return None
-        self._touch(found[0])
-        return as_principal(found[1], found[0].id)
+        self._touch(row.session_id, row.seen_at)
+        return principal_in(row)
 
     def sign_out(self, principal: Principal) -> None:
         """End this session: its cookie and its open pages are dead at once. Ending it twice is no error."""

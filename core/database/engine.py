@@ -78,7 +78,11 @@ def _sqlite(url: URL) -> Engine:
     def _begin(connection: Connection) -> None:
         options = connection.get_execution_options()
         patience = float(options.get("patience", PATIENCE))
-        connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(patience * 1000)}")
+        if connection.info.get("patience", PATIENCE) != patience:
+            connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(patience * 1000)}")
+            connection.info["patience"] = patience
+        if options.get("single"):
+            return  # one SELECT is its own snapshot
         connection.exec_driver_sql("BEGIN" if options.get("reading") else "BEGIN IMMEDIATE")
 
     return engine
@@ -93,6 +97,8 @@ def _postgresql(url: URL) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
+        if connection.get_execution_options().get("single"):
+            return  # a SELECT waits for no lock
         patience = float(connection.get_execution_options().get("patience", PATIENCE))
         # Zero would mean "for ever" to PostgreSQL.
         connection.exec_driver_sql(f"SET LOCAL lock_timeout = {max(1, int(patience * 1000))}")

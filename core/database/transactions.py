@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine, Executable, Row, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
@@ -55,6 +56,19 @@ def reading(engine: Engine) -> Iterator[Session]:
     Raises the same errors as :func:`transaction`. Nothing is committed.
     """
     yield from _session(engine, {"reading": True})
+
+
+def looked_up(engine: Engine, query: Executable, parameters: Mapping[str, object]) -> Row[Any] | None:
+    """Return the one row that a single query finds, or None: a read without the cost of a transaction.
+
+    ``query`` should be built once, with bound parameters: SQLAlchemy then remembers how it is compiled.
+    Raises the same errors as :func:`transaction`.
+    """
+    try:
+        with engine.execution_options(single=True).connect() as connection:
+            return connection.execute(query, parameters).one_or_none()
+    except (DBAPIError, PoolTimeoutError) as error:
+        raise translated(error) from error
 
 
 def _session(engine: Engine, options: dict[str, object]) -> Iterator[Session]:

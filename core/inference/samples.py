@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -28,8 +29,9 @@ _FILES = (
 )
 
 
-def samples() -> list[Sample]:
-    """Return the sample photos that are installed.
+@cache
+def samples() -> tuple[Sample, ...]:
+    """Return the sample photos that are installed, looked for once.
 
     The packages are only located, not imported: that would cost a server tens of megabytes.
     """
@@ -41,4 +43,4 @@ def samples() -> list[Sample]:
         path = Path(next(iter(spec.submodule_search_locations))) / file
         if path.is_file():
             found.append(Sample(name, title, path))
-    return found
+    return tuple(found)

@@ -44,13 +44,18 @@ def guard(role: str | None = None) -> Principal:
     """Return the signed-in person, or show sign-in (or a refusal) instead of the page and stop.
 
     Every page script begins with it. It protects what the page shows; callbacks and fragments run before
-    or without it, so services check the principal themselves.
+    or without it, so services check the principal themselves. The session row was read at the start of this
+    very run; where that is not so, it is read now.
     """
     try:
-        principal = _found.get() or current()
+        principal = _found.get()
         _found.set(None)
+        if principal is None:
+            principal = current()
         if principal is not None:
-            return services.accounts().require(principal, role)
+            from core.accounts import permitted
+
+            return permitted(principal, role)
     except SecateurError as error:
         errors.show(error)
         st.stop()

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import ContextVar
 
 import streamlit as st
 
 from core.locales import LANGUAGES, closest, translator
 from pages._ui.state import state
 
+_settled: ContextVar[str | None] = ContextVar("settled", default=None)
+
+
+def settle() -> None:
+    """Decide the language of this run anew: at its start, and when a choice of it has changed."""
+    _settled.set(_decide())
+
 
 def language() -> str:
     """Return the language code of this session, ``"en"`` or ``"fr"``; asks no service."""
+    return _settled.get() or _decide()
+
+
+def _decide() -> str:
     for choice in (state.language, state.account_language):
         if choice in LANGUAGES:
             return choice

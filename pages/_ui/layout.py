@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import copy
+from base64 import b64encode
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from core.locales import LANGUAGES
+from core.locales import LANGUAGES, translator
 from pages._ui import auth, errors, i18n, services
 from pages._ui.site import FOLDER, START, Entry, site
 from pages._ui.state import state
@@ -30,21 +33,23 @@ def run() -> None:
     except Exception as error:
         problem = error
     state.account_language = principal.language if principal else None
-    entries = site()
-    pages = {entry: _page(entry, principal) for entry in entries}
-    groups: dict[str, list[object]] = {}
+    i18n.settle()
+    # Streamlit marks the page that may run on the object itself, so each run has copies of its own.
+    pages = {entry: copy.copy(page) for entry, page in
+             _pages(i18n.language(), principal.role if principal else "visitor").items()}
+    groups: dict[str, list[Any]] = {}
     _ = i18n.translate()
     for entry, page in pages.items():
         groups.setdefault(_(entry.group) if entry.group != START else "", []).append(page)
     # Before the navigation, which else makes the browser ask an outside host for the page's icon.
-    st.set_page_config(page_icon=str(ASSETS / "favicon.png"))
+    st.set_page_config(page_icon=_picture("favicon.png"))
     page = st.navigation(groups)
     current = next(entry for entry, candidate in pages.items() if candidate == page)
     state.page = current.path
     st.set_page_config(page_title=f"{_(current.title)} · Sécateur",
                        layout="wide" if current.wide else "centered")
-    st.logo(str(ASSETS / f"logo-{'dark' if st.context.theme.type == 'dark' else 'light'}.svg"),
-            size="large", icon_image=str(ASSETS / "favicon.svg"))
+    st.logo(_picture(f"logo-{'dark' if st.context.theme.type == 'dark' else 'light'}.svg"),
+            size="large", icon_image=_picture("favicon.svg"))
     if problem is not None:
         errors.report(problem)
         st.stop()
@@ -59,20 +64,31 @@ def run() -> None:
         page.run()
 
 
-def _page(entry: Entry, principal: Principal | None) -> object:
-    _ = i18n.translate()
-    who = "visitor" if principal is None else principal.role
-    visible = (
-        entry.shown == "everyone"
-        or (entry.shown == "visitor" and principal is None)
-        or (entry.shown == "member" and principal is not None)
-        or (entry.shown == "admin" and who == "admin")
-    )
-    return st.Page(
+@cache
+def _pages(language: str, who: str) -> dict[Entry, Any]:
+    """Return the pages in the order of the navigation, as ``who`` (a role, or ``visitor``) finds them."""
+    _ = translator(language)
+    return {entry: st.Page(
         str(FOLDER / entry.file), title=_(entry.title), icon=f":material/{entry.icon}:",
         url_path=entry.path or None, default=not entry.path,
-        visibility="visible" if visible else "hidden",
+        visibility="visible" if _finds(who, entry) else "hidden",
+    ) for entry in site()}
+
+
+def _finds(who: str, entry: Entry) -> bool:
+    return (
+        entry.shown == "everyone"
+        or (entry.shown == "visitor" and who == "visitor")
+        or (entry.shown == "member" and who != "visitor")
+        or (entry.shown == "admin" and who == "admin")
     )
+
+
+@cache
+def _picture(name: str) -> str:
+    """Return a small picture of ours as a data address: a file would be read and registered in every run."""
+    kind = "svg+xml" if name.endswith(".svg") else "png"
+    return f"data:image/{kind};base64,{b64encode((ASSETS / name).read_bytes()).decode()}"
 
 
 def _language_switch(principal: Principal | None) -> None:

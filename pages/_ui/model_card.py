@@ -30,7 +30,7 @@ def show_model(card: ModelCard) -> None:
         _ = i18n.translate()
         language = i18n.language()
         text = card.text(language)
-        status = services.library().status(card.name)
+        status = services.shelf().status(card.name)
         words, color, icon = _STATUS[status]
         with st.container(horizontal=True, vertical_alignment="center"):
             st.subheader(plain(text.title), width="content")
@@ -44,7 +44,7 @@ def show_model(card: ModelCard) -> None:
         with right:
             _forms(card, language)
             _metrics(card, language)
-        labels = services.library().labels(card, language)
+        labels = services.shelf().labels(card, language)
         with st.expander(_("{count} classes").format(count=decimal(len(labels), language, 0)),
                          icon=":material/sell:"):
             _labels(labels)
@@ -76,9 +76,9 @@ def _forms(card: ModelCard, language: str) -> None:
     _ = i18n.translate()
     lines = []
     for form in card.forms:
-        path = services.library().path_of(card, form)
-        size = megabytes(path.stat().st_size, language) if path.is_file() else _("not prepared yet")
-        lines.append(f"**{plain(form_title(form))}** {plain(size)}")
+        size = services.shelf().size(card, form)
+        words = _("not prepared yet") if size is None else megabytes(size, language)
+        lines.append(f"**{plain(form_title(form))}** {plain(words)}")
     st.markdown("  \n".join(lines))
 
 

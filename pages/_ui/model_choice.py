@@ -37,8 +37,8 @@ def choose_model(page: str, principal: Principal) -> tuple[ModelCard, str]:
     """Show both choices in one row, kept in the page's address; return the card and the form."""
     _ = i18n.translate()
     language = i18n.language()
-    library = services.library()
-    cards = {card.name: card for card in library.cards_of(principal.user_id)}
+    shelf = services.shelf()
+    cards = shelf.cards_of(principal.user_id, st.query_params.get("model"))
     if not cards:
         raise NotFoundError(N_("This installation has no model. Put one into its models folder."))
     left, right = st.columns([3, 4], vertical_alignment="bottom")
@@ -50,9 +50,8 @@ def choose_model(page: str, principal: Principal) -> tuple[ModelCard, str]:
     card = cards[name]
 
     def title(form: str) -> str:
-        path = library.path_of(card, form)
-        return form_title(form) + (f" · {megabytes(path.stat().st_size, language)}"
-                                   if path.is_file() else "")
+        size = shelf.size(card, form)
+        return form_title(form) + ("" if size is None else f" · {megabytes(size, language)}")
 
     _take_from_address("form", f"{page}.form", card.forms)
     form = right.segmented_control(
@@ -102,7 +101,7 @@ def prepare(*names: str) -> None:
 def ready_or_wait(card: ModelCard) -> bool:
     """Return whether the model can answer; else show how far it is, and look again by itself."""
     _ = i18n.translate()
-    status = services.library().status(card.name)
+    status = services.shelf().status(card.name)
     if status == "ready":
         return True
     if status == "waiting":

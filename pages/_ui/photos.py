@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
 import math
 from dataclasses import dataclass, field
 from functools import cache
@@ -10,12 +12,12 @@ from functools import cache
 import streamlit as st
 from PIL import Image, ImageOps
 
-from core.images import EXTENSIONS, display_name, encode, read_photo
+from core.images import EXTENSIONS, display_name, read_photo
 from core.inference import samples
 from core.locales import N_
 from pages._ui import i18n, services
 
-SAMPLE_SIDE, SAMPLE_GAP = 128, 10
+SAMPLE_SIDE, SAMPLE_GAP, SAMPLE_QUALITY = 128, 10, 80
 _SOURCES = {"files": N_(":material/upload: Files"), "camera": N_(":material/photo_camera: Camera")}
 
 
@@ -74,11 +76,13 @@ def _sample(page: str) -> list[Photo]:
 
 
 @cache
-def _square(name: str) -> bytes:
-    # Exactly as wide as it is shown: Streamlit decodes and shrinks a wider one in every run.
+def _square(name: str) -> str:
+    # As a data address: Streamlit would decode and register a picture in every run.
     sample = next(sample for sample in samples() if sample.name == name)
     image = read_photo(sample.path.read_bytes(), services.settings().limits)
     side = SAMPLE_SIDE - SAMPLE_GAP
     framed = Image.new("RGBA", (SAMPLE_SIDE, side))
     framed.paste(ImageOps.fit(image, (side, side)))
-    return encode(framed, "PNG")
+    buffer = io.BytesIO()
+    framed.save(buffer, "WEBP", quality=SAMPLE_QUALITY, method=3)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -70,6 +70,7 @@ def _serve(view: View) -> None:
             st.markdown(_("Puts the model into your library. Nobody else sees it there."))
             if st.button(_("Serve it on the classify page"), key="run.serve", icon=":material/image_search:"):
                 serving.serve(view.principal, view.run, view.file("model.tflite"))
+                services.shelf().forget()
                 st.rerun()
             return
         from core.experiments.serving import variant_name
@@ -82,4 +83,5 @@ def _serve(view: View) -> None:
                          icon=":material/image_search:", query_params={"model": base})
             if st.button(_("Take it out of the library"), key="run.withdraw", icon=":material/remove_circle:"):
                 serving.withdraw(view.principal, view.run)
+                services.shelf().forget()
                 st.rerun()

@@ -109,6 +109,8 @@ def _put_away(view: View) -> None:
     if st.button(_("Delete"), key="run.delete", icon=":material/delete:", type="primary", disabled=not sure):
         with errors.shown():
             services.serving().withdraw(view.principal, view.run)
+            services.shelf().forget()
             services.experiments().delete(view.principal, view.run.id)
+            state.chosen = tuple(run_id for run_id in state.chosen if run_id != view.run.id)
             state.notice = _("The run was deleted.")
             st.switch_page(LIST)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from core.jobs import Queue
     from core.settings import Settings
     from core.storage import Storage
-    from core.zoo import Library
+    from core.zoo import Library, Shelf
 
 T = TypeVar("T")
 
@@ -106,6 +106,14 @@ def library() -> Library:
     from core.zoo import Library
 
     return Library(settings())
+
+
+@once
+def shelf() -> Shelf:
+    """Return the model library as pages show it."""
+    from core.zoo import Shelf
+
+    return Shelf(library())
 
 
 @once

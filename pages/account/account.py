@@ -36,6 +36,7 @@ with profile, st.form("account.profile"):
         with errors.shown():
             accounts.update_profile(principal, name=name, email=email, language=language, password=proof)
             state.language = language
+            i18n.settle()
             _ = i18n.translate()
             state.notice = _("Your profile is saved.")
             st.rerun()

@@ -10,5 +10,5 @@ _ = i18n.translate()
 st.title(_("Models"))
 st.markdown(_("Each model has a card: what it recognises, what it expects, how good it is and how that was "
               "measured. Models that you make or import appear here too."))
-for card in services.library().cards_of(principal.user_id):
+for card in services.shelf().cards_of(principal.user_id).values():
     show_model(card)
