@@ -146,6 +146,7 @@ class Queue:
         return True
 
     def _connect(self) -> None:
+        import dask
         from distributed import Client, LocalCluster, Security
 
         if self._settings.scheduler:
@@ -155,11 +156,15 @@ class Queue:
                 set_as_default=False, timeout=10,
             )
             return
+        # Even without a dashboard a scheduler answers over HTTP, and would take workers away if asked to.
+        silent: dict[str, list[str]] = {"distributed.scheduler.http.routes": [], "distributed.worker.http.routes": []}
         # The run itself lives in a child of the worker with a limit of its own, so the worker stays small.
-        self._cluster = LocalCluster(
-            n_workers=self._settings.jobs.workers, threads_per_worker=1, processes=True, host="127.0.0.1",
-            dashboard_address=None, memory_limit=0, silence_logs=logging.ERROR,
-        )
+        with dask.config.set(silent):
+            self._cluster = LocalCluster(
+                n_workers=self._settings.jobs.workers, threads_per_worker=1, processes=True, host="127.0.0.1",
+                dashboard_address=None, scheduler_kwargs={"dashboard_address": "127.0.0.1:0"}, memory_limit=0,
+                silence_logs=logging.ERROR,
+            )
         self._client = Client(self._cluster, set_as_default=False)
 
     def _disconnect(self) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import requests
 
 from core.accounts import LOCAL, Accounts
 from core.database import connect, migrate
@@ -97,6 +98,10 @@ def check_nothing_is_left(place: Bench) -> None:
 def test_a_run_finishes_and_a_second_is_cancelled(bench: Bench) -> None:
     first, second = bench.experiments.submit(LOCAL, [REQUEST, REQUEST.model_copy(update={"seed": 1})])
     bench.wait([first], lambda run: run.status != "queued")
+    server = bench.queue._cluster.scheduler.http_server
+    assert server.address == "127.0.0.1"
+    for path in ("/health", "/metrics", "/api/v1", "/status"):
+        assert requests.get(f"http://127.0.0.1:{server.port}{path}", timeout=10).status_code == 404, path
     assert bench.experiments.cancel(LOCAL, second.id).status == "cancelled"
     (run,) = bench.wait([first])
     assert run.status == "finished", (str(run.error), run.log)
