@@ -8,7 +8,7 @@ import pandas as pd
 from core.charts.classes import BLUE, VERMILION
 
 GREY = "#767676"
-_ROW, _FRAME = 18, 90  # pixels of a layer, and of legend and axis together
+_ROW, _FRAME = 20, 140  # pixels of a layer, and of legend, axis and margins together
 # Okabe and Ito's palette without its yellow, which a white page swallows; shapes tell the same apart.
 COLOURS = (BLUE, VERMILION, "#009E73", "#CC79A7", "#56B4E9", "#E69F00", GREY, "#6A3D9A")
 
@@ -63,7 +63,7 @@ def layer_values(
         x=alt.X("value:Q", title=value_title, scale=scale, axis=axis),
         tooltip=[alt.Tooltip("layer:N", title=layer_title), alt.Tooltip("text:N", title=value_title)],
     )
-    return drawn.properties(height=_ROW * len(frame) + _FRAME)
+    return drawn.properties(height=_ROW * len(frame) + _FRAME - 50)
 
 
 def reliability(
@@ -183,7 +183,8 @@ def trade_off(frame: pd.DataFrame, *, size_title: str, accuracy_title: str) -> a
     """
     names = list(frame["name"])
     base = alt.Chart(frame).encode(
-        x=alt.X("megabytes:Q", title=size_title, scale=alt.Scale(zero=False, padding=20)),
+        x=alt.X("megabytes:Q", title=size_title, scale=alt.Scale(zero=False, padding=20),
+                axis=alt.Axis(format=".3~r")),
         color=alt.Color("name:N", title=None, scale=alt.Scale(domain=names, range=list(COLOURS)),
                         legend=alt.Legend(orient="top", columns=2, labelLimit=260)),
         shape=alt.Shape("name:N", title=None, scale=alt.Scale(domain=names)),

@@ -95,8 +95,8 @@ def on_latency(found: LatencyComparison) -> Sentence:
     ratio = found.ratio
     values: dict[str, int | float | str] = {
         "ratio": round(ratio.value if ratio.value >= 1 else 1 / ratio.value, 2),
-        "before": round(found.baseline.p50, 2),
-        "after": round(found.compressed.p50, 2),
+        "before": float(f"{found.baseline.p50:.3g}"),
+        "after": float(f"{found.compressed.p50:.3g}"),
         "threads": found.baseline.threads,
     }
     if found.verdict == "faster":

@@ -132,7 +132,9 @@ def xnnpack_sparse(model: TfliteModel, here: bool | None = None) -> SparseSpeed:
     start = operators.index(first) + 1 if first is not None else 0
     for operator in operators[start:last]:
         if not _admits(model, operator, weights):
-            name = model.tensors[operator.outputs[0]].name if operator.outputs else ""
+            name = model.tensors[operator.outputs[0]].name.split(";")[0] if operator.outputs else ""
+            if operator.index in weights:
+                name = weights[operator.index].layer
             reasons.append(Reason(
                 message=N_("Operator {operator} ('{layer}') is not one that XNNPACK runs sparse."),
                 parameters={"operator": operator.name, "layer": name}))

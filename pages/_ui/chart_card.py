@@ -39,7 +39,8 @@ def chart_card(
         _downloads(chart, table, name)
     chosen: list[dict[str, Any]] = []
     if as_table:
-        st.dataframe(table, hide_index=True, key=f"{name}.rows", alt=alt)
+        st.dataframe(written(table, i18n.language()), hide_index=True, key=f"{name}.rows", alt=alt, column_config={
+            column: st.column_config.TextColumn(alignment="right") for column in table.select_dtypes("number")})
     elif selects:
         event = st.altair_chart(chart, key=f"{name}.chart", on_select="rerun", selection_mode="run", alt=alt,
                                 width=width)
@@ -63,6 +64,17 @@ def _downloads(chart: Any, table: pandas.DataFrame, name: str) -> None:
                            on_click="ignore", width="stretch")
 
 
+def written(table: pandas.DataFrame, language: str) -> pandas.DataFrame:
+    """Return the table with its numbers as a reader of ``language`` writes them, without columns that are empty."""
+    from babel.numbers import format_decimal
+
+    shown = table.dropna(axis="columns", how="all").copy()
+    for column in shown.select_dtypes("number"):
+        shown[column] = ["" if value != value else format_decimal(float(f"{value:.4g}"), "#,##0.######",
+                                                                  locale=language) for value in shown[column]]
+    return shown
+
+
 def localised(chart: Chart, language: str) -> Chart:
     """Return the chart with the numbers of its axes and tooltips written as in ``language``."""
     import altair
@@ -71,8 +83,8 @@ def localised(chart: Chart, language: str) -> Chart:
         return chart
     french = altair.NumberLocale(decimal=",", thousands="\N{NARROW NO-BREAK SPACE}", grouping=[3],
                                  currency=["", "\N{NO-BREAK SPACE}€"], percent="\N{NO-BREAK SPACE}%")
-    written: Chart = chart.configure(locale=altair.Locale(number=french))
-    return written
+    localised: Chart = chart.configure(locale=altair.Locale(number=french))
+    return localised
 
 
 def to_csv(table: pandas.DataFrame) -> bytes:

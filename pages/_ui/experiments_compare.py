@@ -11,7 +11,7 @@ from core.experiments.export import to_csv, to_html, to_json
 from core.locales import N_
 from pages._ui import auth, errors, i18n, services
 from pages._ui.address import choose
-from pages._ui.experiments_pictures import chart_svgs, show_charts, show_classes, show_disagreements
+from pages._ui.experiments_pictures import chart_svgs, field_title, show_charts, show_classes, show_disagreements
 from pages._ui.numbers import decimal, megabytes, p_value
 from pages._ui.run_access import LIST, View, own, stop_with
 from pages._ui.run_figures import signed, table
@@ -66,10 +66,8 @@ def show_comparison(views: list[View]) -> None:
 
 
 def _names(views: list[View]) -> dict[str, str]:
-    """Return what to call each run: its name, with a piece of its id where two have the same."""
-    counts = [view.run.name for view in views]
-    return {view.run.id: view.run.name if counts.count(view.run.name) == 1 else
-            f"{view.run.name} ({view.run.id[:4]})" for view in views}
+    """Return what to call each run: a letter and its name, which alone may begin like the others or be the same."""
+    return {view.run.id: f"{letter} · {view.run.name}" for letter, view in zip("ABCDEFGH", views, strict=False)}
 
 
 def _actions(views: list[View], comparison: Comparison, names: dict[str, str]) -> None:
@@ -96,6 +94,12 @@ def _actions(views: list[View], comparison: Comparison, names: dict[str, str]) -
             for view in views:
                 st.markdown(f"**{plain(names[view.run.id])}**")
                 fork_link(view)
+
+
+def _value(value: object, language: str) -> str:
+    if isinstance(value, float):
+        return decimal(value, language, 2 if abs(value) >= 0.01 else 6)
+    return "–" if value is None else str(value)
 
 
 def _figures(views: list[View], comparison: Comparison, names: dict[str, str]) -> None:
@@ -132,7 +136,8 @@ def _figures(views: list[View], comparison: Comparison, names: dict[str, str]) -
         st.info(_(comparison.why_unpaired))
     else:
         table([(
-            f"{names[pair.first]} → {names[pair.second]}", points(pair.difference.model_dump()),
+            _("{second} against {first}").format(second=names[pair.second][0], first=names[pair.first][0]),
+            points(pair.difference.model_dump()),
             p_value(pair.p_holm, language), _("a real difference") if pair.real else _("not distinguishable"),
             decimal(100 * pair.agreement, language),
         ) for pair in comparison.pairs],
@@ -141,7 +146,7 @@ def _figures(views: list[View], comparison: Comparison, names: dict[str, str]) -
                      "below 0.05 a difference counts as real."))
     st.subheader(_("What differs in what was asked"))
     if comparison.recipe:
-        table([(field, *("–" if values[view.run.id] is None else str(values[view.run.id]) for view in views))
+        table([(field_title(field, views), *(_value(values[view.run.id], language) for view in views))
                for field, values in comparison.recipe.items()], [plain(names[view.run.id]) for view in views])
     else:
         st.markdown(_("Nothing: the same recipe, seed, model and data."))

@@ -16,6 +16,7 @@ from core.errors import SecateurError
 from core.experiments.compare import Comparison
 from core.experiments.gallery import images_of, picture
 from core.experiments.subjects import open_subject
+from core.recipes import REGISTRY
 from pages._ui import errors, i18n, services
 from pages._ui.chart_card import chart_card
 from pages._ui.numbers import decimal, percent
@@ -76,9 +77,25 @@ def show_charts(views: list[View], comparison: Comparison, names: dict[str, str]
                        title=title, runs=", ".join(names.values())))
 
 
+def field_title(field: str, views: list[View]) -> str:
+    """Return what a field of the requests is called: "2. Sparsity" for the sparsity of the second step."""
+    _ = i18n.translate()
+    number, dot, name = field.partition(".")
+    if not dot:
+        return {"model": _("Model"), "data": _("Data"), "calibration": _("Calibrate on"),
+                "seed": _("Seed")}.get(field, field)
+    for view in views:
+        steps = view.record["recipe"]["steps"]
+        kind = REGISTRY.get(steps[int(number) - 1]["step"]) if int(number) <= len(steps) else None
+        if kind is not None and name in kind.model_fields:
+            return f"{number}. {_(str(kind.model_fields[name].title or name))}"
+    return f"{number}. {_('Step')}" if name == "step" else f"{number}. {name}"
+
+
 def _coordinates(views: list[View], comparison: Comparison, names: dict[str, str], _: Words) -> pandas.DataFrame:
     axes: dict[str, list[object]] = {
-        field: [values[view.run.id] for view in views] for field, values in list(comparison.recipe.items())[:6]
+        field_title(field, views): [values[view.run.id] for view in views]
+        for field, values in list(comparison.recipe.items())[:6]
     }
     for title, read in (
         (_("Top-1, %"), lambda r: round(100 * r["compressed"]["accuracy"]["top1"]["value"], 1)

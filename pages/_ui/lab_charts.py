@@ -117,7 +117,8 @@ def _chart(
         frame, x_title=x_title, y_title=_(_AXES[y]), words=words, name_title=_("Run"),
         baseline=_baseline(known, x, y), baseline_title=_("Baseline"), shade=_shade(known, wish, x, quality),
         joined=better)
-    table = frame.assign(state=frame["state"].map(words)).drop(columns=["run"]).rename(columns={
+    order = ["name", "state", "x", "x_low", "x_high", "y", "y_low", "y_high"]
+    table = frame.assign(state=frame["state"].map(words))[order].rename(columns={
         "name": _("Run"), "x": x_title, "y": _(_AXES[y]), "state": _("Standing"),
         "y_low": _("low"), "y_high": _("high"), "x_low": _("x low"), "x_high": _("x high")})
     heard = "; ".join(f"{row.name}: {row.x:.3g}, {row.y:.3g}" for row in frame.itertuples(index=False))

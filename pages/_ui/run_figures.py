@@ -10,7 +10,7 @@ import streamlit as st
 
 from core.measurement.sentences import Sentence
 from pages._ui import i18n
-from pages._ui.numbers import decimal, megabytes, p_value
+from pages._ui.numbers import decimal, megabytes, milliseconds, p_value
 from pages._ui.run_access import View
 from pages._ui.text import plain
 
@@ -52,7 +52,7 @@ def _tiles(record: dict[str, Any], language: str, _: Callable[[str], str]) -> No
     tiles = [
         (_("File that ships"), megabytes(size["tflite_bytes"], language),
          _("{ratio} times smaller").format(ratio=decimal(change["size_ratio"], language, 2))),
-        (_("Median time per image"), f"{decimal(after['latency_ms']['p50'], language, 3)} ms",
+        (_("Median time per image"), milliseconds(after["latency_ms"]["p50"], language),
          _("{ratio} times as fast").format(ratio=decimal(ratio["value"], language, 2))),
     ]
     if after["accuracy"] is not None:
@@ -86,12 +86,12 @@ def _figures(record: dict[str, Any], language: str, _: Callable[[str], str]) -> 
         ]
     ratio = change["latency_ratio"]
     rows += [
-        (_("Latency, median, ms"), decimal(before["latency_ms"]["p50"], language, 3),
-         decimal(after["latency_ms"]["p50"], language, 3),
+        (_("Latency, median"), milliseconds(before["latency_ms"]["p50"], language),
+         milliseconds(after["latency_ms"]["p50"], language),
          f"{decimal(ratio['value'], language, 2)} × ({decimal(ratio['low'], language, 2)} – "
          f"{decimal(ratio['high'], language, 2)})"),
-        (_("Latency, 95th percentile, ms"), decimal(before["latency_ms"]["p95"], language, 3),
-         decimal(after["latency_ms"]["p95"], language, 3), ""),
+        (_("Latency, 95th percentile"), milliseconds(before["latency_ms"]["p95"], language),
+         milliseconds(after["latency_ms"]["p95"], language), ""),
         *((title, decimal(before["size"][key], language, 0), decimal(after["size"][key], language, 0), "")
           for title, key in ((_("Parameters"), "parameters"), (_("Parameters that are not zero"), "nonzero_parameters"),
                              (_("Multiply-accumulates"), "macs"))),

@@ -62,7 +62,7 @@ def test_a_comparison_shows_which_differences_are_real(made):
     assert not app.exception
     assert not app.error
     text = seen(app)
-    for words in ("whole int8", "a quarter away", "1.sparsity", "p, Holm-corrected", "a real difference"):
+    for words in ("whole int8", "a quarter away", "1. Sparsity", "p, Holm-corrected", "a real difference"):
         assert words in text, words
 
 
