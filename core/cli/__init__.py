@@ -23,7 +23,7 @@ from typer.exceptions import Abort, Exit, TyperException
 from core.errors import PromiseError, SecateurError, StorageError
 from core.locales import translator
 
-TOPICS = ("models", "classify", "evaluate", "compress", "orders", "importing", "train", "runs", "recipes")
+TOPICS = ("models", "classify", "evaluate", "compress", "orders", "search", "importing", "train", "runs", "recipes")
 INTERNAL = (StorageError, PromiseError)
 
 

@@ -6,7 +6,7 @@ import json
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +30,7 @@ class Bench:
 
     experiments: Experiments
     settings: Settings
+    wake: Callable[[], None] = lambda: None
 
 
 @contextmanager
@@ -49,7 +50,7 @@ def bench(*, works: bool) -> Iterator[Bench]:
     queue = Queue(engine, storage, configured)
     wake = queue.wake if works else (lambda: None)
     try:
-        yield Bench(Experiments(engine, storage, Accounts(engine, configured), configured, wake), configured)
+        yield Bench(Experiments(engine, storage, Accounts(engine, configured), configured, wake), configured, wake)
     finally:
         if works:
             queue.close()
@@ -130,18 +131,24 @@ def submit(bench: Bench, requests: Sequence[RunRequest], name: str = "") -> list
         If a model, its data or the recipe cannot be used.
     """
     from core.accounts import LOCAL
-    from core.cli.output import follow as follow_preparation
     from core.datasets import open_dataset
-    from core.zoo import Library
 
-    library = Library(bench.settings)
-    for model in dict.fromkeys(request.model.partition(":")[0] for request in requests):
-        library.card(model)
-        if library.status(model) != "ready":
-            library.prepare(follow_preparation(bench.settings.language), [model])
+    prepare(bench, [request.model for request in requests])
     for spec in {r.data for r in requests} | {r.calibration for r in requests if r.calibration}:
         open_dataset(spec, bench.settings)
     return bench.experiments.submit(LOCAL, requests, name)
+
+
+def prepare(bench: Bench, models: Sequence[str]) -> None:
+    """Prepare models that are not ready yet, with progress on stderr. Raises as the library does."""
+    from core.cli.output import follow as follow_preparation
+    from core.zoo import Library
+
+    library = Library(bench.settings)
+    for model in dict.fromkeys(name.partition(":")[0] for name in models):
+        library.card(model)
+        if library.status(model) != "ready":
+            library.prepare(follow_preparation(bench.settings.language), [model])
 
 
 def failures(runs: Sequence[Run]) -> list[SecateurError]:

@@ -167,6 +167,7 @@ def carry_out(
     }
     return {
         **({} if request.stage == "whole" else {"stage": request.stage}), "drift": result.details.drift.model_dump(),
+        "paired": None if result.details.paired is None else result.details.paired.model_dump(mode="json"),
         "model": request.model, "data": request.data, "calibration": request.calibration, "limit": request.limit,
         "recipe": recipe.model_dump(mode="json"), "seed": request.seed,
         "baseline": result.baseline.model_dump(mode="json"),
