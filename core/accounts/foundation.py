@@ -63,12 +63,16 @@ class Foundation:
         """
         if principal == LOCAL:
             return LOCAL
+        return permitted(self._alive(principal), role)
+
+    def _alive(self, principal: Principal) -> Principal:
+        """Return a signed-in person as they are now, or raise :class:`AccessError`; for what only reads."""
         row = looked_up(self._engine, _BY_SESSION, {
             "session_id": principal.session_id or "", "user_id": principal.user_id, "at": self._clock()})
         if row is None:
             raise AccessError(N_("Your session has ended. Sign in again."))
         self._touch(row.session_id, row.seen_at)
-        return permitted(principal_in(row), role)
+        return principal_in(row)
 
     def _live(
         self, session: Session, principal: Principal, *, lock: bool = False

@@ -6,7 +6,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import bindparam, delete, func, select, update
 from sqlalchemy.orm import Session
 
 from core.accounts.foundation import BY_TOKEN, Foundation, as_principal, changed_one, principal_in
@@ -14,11 +14,18 @@ from core.accounts.names import findable, normal_address, short_text
 from core.accounts.principal import Principal, SignedIn
 from core.accounts.tables import SignInSession, Ticket, User
 from core.accounts.tokens import digest, new_token
-from core.database import looked_up, reading, transaction
+from core.database import UTCDateTime, looked_up, looked_up_all, transaction
 from core.errors import NotFoundError
 from core.locales import N_
 
 _TICKET_LIVES = timedelta(seconds=60)
+_OWN = (
+    select(SignInSession.id, SignInSession.created_at, SignInSession.seen_at, SignInSession.expires_at,
+           SignInSession.user_agent, SignInSession.address)
+    .where(SignInSession.user_id == bindparam("user_id"),
+           SignInSession.expires_at > bindparam("at", type_=UTCDateTime()))
+    .order_by(SignInSession.seen_at.desc(), SignInSession.id)
+)
 _PER_PERSON = 50  # the oldest sessions beyond this are ended
 
 
@@ -58,18 +65,10 @@ class Sessions(Foundation):
 
     def sessions(self, principal: Principal) -> list[SessionView]:
         """Return one's own live sessions, the most recently seen first."""
-        with reading(self._engine) as session:
-            self._live(session, principal)
-            rows = session.scalars(
-                select(SignInSession)
-                .where(SignInSession.user_id == principal.user_id, SignInSession.expires_at > self._clock())
-                .order_by(SignInSession.seen_at.desc(), SignInSession.id)
-            )
-            return [
-                SessionView(row.id, row.created_at, row.seen_at, row.expires_at, row.user_agent, row.address,
-                            row.id == principal.session_id)
-                for row in rows
-            ]
+        self._alive(principal)
+        rows = looked_up_all(self._engine, _OWN, {"user_id": principal.user_id, "at": self._clock()})
+        return [SessionView(row.id, row.created_at, row.seen_at, row.expires_at, row.user_agent, row.address,
+                            row.id == principal.session_id) for row in rows]
 
     def revoke(self, principal: Principal, session_id: str) -> None:
         """End one of one's own sessions; NotFoundError for any other, be it someone else's or nobody's."""

@@ -3,9 +3,9 @@
 from core.database.columns import Base, UTCDateTime, now
 from core.database.engine import connect
 from core.database.migrate import downgrade, migrate
-from core.database.transactions import looked_up, reading, serialise, transaction
+from core.database.transactions import looked_up, looked_up_all, reading, serialise, transaction
 
 __all__ = [
-    "Base", "UTCDateTime", "connect", "downgrade", "looked_up", "migrate", "now", "reading", "serialise",
-    "transaction",
+    "Base", "UTCDateTime", "connect", "downgrade", "looked_up", "looked_up_all", "migrate", "now",
+    "reading", "serialise", "transaction",
 ]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from sqlalchemy import Engine, Executable, Row, text
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, MultipleResultsFound
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.orm import Session
 
@@ -64,9 +64,17 @@ def looked_up(engine: Engine, query: Executable, parameters: Mapping[str, object
     ``query`` should be built once, with bound parameters: SQLAlchemy then remembers how it is compiled.
     Raises the same errors as :func:`transaction`.
     """
+    rows = looked_up_all(engine, query, parameters)
+    if len(rows) > 1:
+        raise MultipleResultsFound("a look-up of one row found several")
+    return rows[0] if rows else None
+
+
+def looked_up_all(engine: Engine, query: Executable, parameters: Mapping[str, object]) -> Sequence[Row[Any]]:
+    """Return all rows of a single query, as :func:`looked_up` does."""
     try:
         with engine.execution_options(single=True).connect() as connection:
-            return connection.execute(query, parameters).one_or_none()
+            return connection.execute(query, parameters).all()
     except (DBAPIError, PoolTimeoutError) as error:
         raise translated(error) from error
 

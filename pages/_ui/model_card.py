@@ -42,8 +42,7 @@ def show_model(card: ModelCard) -> None:
         with left:
             _facts(card, language)
         with right:
-            _forms(card, language)
-            _metrics(card, language)
+            st.markdown("\n\n".join(filter(None, (_forms(card, language), _metrics(card, language)))))
         labels = services.shelf().labels(card, language)
         with st.expander(_("{count} classes").format(count=decimal(len(labels), language, 0)),
                          icon=":material/sell:"):
@@ -72,17 +71,17 @@ def _facts(card: ModelCard, language: str) -> None:
         st.link_button(_("Source"), card.source.url, icon=":material/open_in_new:")
 
 
-def _forms(card: ModelCard, language: str) -> None:
+def _forms(card: ModelCard, language: str) -> str:
     _ = i18n.translate()
     lines = []
     for form in card.forms:
         size = services.shelf().size(card, form)
         words = _("not prepared yet") if size is None else megabytes(size, language)
         lines.append(f"**{plain(form_title(form))}** {plain(words)}")
-    st.markdown("  \n".join(lines))
+    return "  \n".join(lines)
 
 
-def _metrics(card: ModelCard, language: str) -> None:
+def _metrics(card: ModelCard, language: str) -> str:
     _ = i18n.translate()
     lines = []
     for metric in card.metrics:
@@ -92,7 +91,7 @@ def _metrics(card: ModelCard, language: str) -> None:
         images = _(" on {count} images").format(count=decimal(metric.n, language, 0)) if metric.n else ""
         lines.append(f"**{plain(name)}** {plain(value)} ({plain(form_title(metric.form))}{plain(images)}), "
                      + plain(metric.how))
-    st.markdown("  \n".join(lines))
+    return "  \n".join(lines)
 
 
 def _labels(labels: list[str]) -> None:

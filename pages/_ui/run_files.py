@@ -11,6 +11,7 @@ from core.experiments.report import command_line, report
 from pages._ui import errors, i18n, services
 from pages._ui.numbers import megabytes
 from pages._ui.run_access import View
+from pages._ui.run_exports import show_export
 from pages._ui.text import plain
 
 
@@ -45,6 +46,8 @@ def show_files(view: View) -> None:
             offer(_("C array"), "c", ":material/memory:", f"{name}.c", "text/x-c",
                   lambda: c_array(view.file("model.tflite").read_bytes(), f"model_{run.id[:8]}"),
                   _("The same bytes as C source, for TensorFlow Lite Micro."))
+        if view.principal is not None and view.token is None:
+            show_export(view, "onnx", name)
     with right:
         offer(_("Report"), "report", ":material/article:", f"{name}.html", "text/html",
               lambda: report(run, view.details(), language, view.labels()),
@@ -52,10 +55,12 @@ def show_files(view: View) -> None:
         offer(_("Bundle"), "bundle", ":material/inventory_2:", f"{name}.zip", "application/zip",
               lambda: bundle(run, f"{name}.zip"),
               _("Recipe, record and instructions: with it the run can be carried out again and checked."))
+        if view.principal is not None and view.token is None and view.has("model.keras"):
+            show_export(view, "saved_model", name)
     st.markdown(_("To carry it out again and have the figures compared:"))
-    st.code(f"python -m core reproduce {name}.zip", language="bash")
+    st.code(f"python -m core reproduce {name}.zip", language="bash", wrap_lines=True)
     with st.expander(_("The same as a single command, with the recipe beside it"), icon=":material/terminal:"):
-        st.code(command_line(view.record), language="bash")
+        st.code(command_line(view.record), language="bash", wrap_lines=True)
         st.json(view.record["environment"], expanded=False)
     if view.mine:
         _serve(view)

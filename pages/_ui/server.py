@@ -21,7 +21,7 @@ from starlette.routing import BaseRoute, Route
 from streamlit.runtime.pages_manager import PagesManager
 
 from core.errors import SecateurError
-from pages._ui import services
+from pages._ui import services, theme_message
 from pages._ui.protection import SecurityHeaders, https
 from pages._ui.site import PATHS
 
@@ -40,6 +40,7 @@ async def lifespan(_app: object) -> AsyncIterator[None]:
     """Mark the routes as active and open the database while the first browser still loads scripts."""
     # Until the first navigation of a process Streamlit would look for the page of a deep link in pages/.
     PagesManager.uses_pages_directory = False
+    theme_message.remember()
     _serving.set()
     services.collector()
     threading.Thread(target=_warm, name="warm", daemon=True).start()

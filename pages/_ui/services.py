@@ -30,6 +30,7 @@ T = TypeVar("T")
 
 _lock = threading.RLock()
 _built: dict[str, Any] = {}
+_SETTLED_SECONDS = 10.0
 _COLLECT_SECONDS = 30.0
 
 
@@ -179,11 +180,15 @@ def collector() -> threading.Thread:
     """Start the thread that collects garbage now and then.
 
     ``runner.postScriptGC`` is off, because a full collection after every run of every session is what
-    limits how many people fit.
+    limits how many people fit. What lives after the first moments is code and catalogues that stay: it is
+    collected once and then left out, so that later collections, which halt everybody, are short.
     """
     stop = threading.Event()
 
     def collect() -> None:
+        stop.wait(_SETTLED_SECONDS)
+        gc.collect()
+        gc.freeze()
         while not stop.wait(_COLLECT_SECONDS):
             gc.collect()
 
