@@ -5,22 +5,26 @@ With ``SECATEUR_SCREENSHOTS`` set to a folder every step leaves a picture there,
 
 from __future__ import annotations
 
+import io
 import os
 import re
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 
 from tests.browser.conftest import Server
 from tests.browser.test_accounts_journey import sign_up
-from tests.prepared import link_models, models
+from tests.prepared import ROOT, link_models, models
 
 __all__ = ["models"]
 WAIT = 40_000
 RUNNING = 420_000
 CHECKBOX = (40, 35)
+FEW_CLASSES = 40
 Shot = Callable[[Page, str], None]
 
 
@@ -227,3 +231,76 @@ def test_from_sign_up_to_a_revoked_link(visit, shot) -> None:
     settled(stranger)
     shot(stranger, "f-revoked")
     assert problems == []
+
+
+def class_folders(each: int = 4) -> bytes:
+    """Return a zip of folders named by ImageNet's classes with labelled photos, small ones."""
+    folder = Path(os.environ.get("SECATEUR_TEST_DATA") or ROOT.parent / "shared" / "data")
+    source = folder / "imagenet-sample-dev.zip"
+    if not source.is_file():
+        pytest.skip(f"no labelled photos in {folder}; set SECATEUR_TEST_DATA")
+    buffer, taken = io.BytesIO(), dict[str, int]()
+    with zipfile.ZipFile(source) as whole, zipfile.ZipFile(buffer, "w") as made:
+        for name in sorted(n for n in whole.namelist() if n.lower().endswith((".jpg", ".jpeg", ".png"))):
+            label = Path(name).parent.name
+            if taken.setdefault(label, 0) < each and len(taken) <= FEW_CLASSES:
+                taken[label] += 1
+                picture = io.BytesIO()
+                with Image.open(io.BytesIO(whole.read(name))) as photo:
+                    photo.convert("RGB").save(picture, "JPEG", quality=90)
+                made.writestr(f"{label}/{Path(name).stem}.jpg", picture.getvalue())
+    return buffer.getvalue()
+
+
+@pytest.mark.slow
+def test_a_mobile_network_without_labels_on_own_photos(visit, shot) -> None:
+    """The large model, a zip of class folders, and the preset that needs no labels, from upload to a revoked link."""
+    photos = class_folders()
+    page = visit().new_page()
+    sign_up(page, "orlando")
+    page.goto("/lab?model=efficientnet-lite0")
+    sliders = page.get_by_test_id("stSlider")
+    expect(sliders.first).to_contain_text("Sparsity", timeout=WAIT)
+    settled(page)
+    page.get_by_role("button", name="Own images").click()
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(
+        {"name": "holiday.zip", "mimeType": "application/zip", "buffer": photos})
+    expect(page.get_by_text("The images are stored and checked.")).to_be_visible(timeout=WAIT)
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("combobox", name="Images")).to_have_value(re.compile("^holiday.zip"), timeout=WAIT)
+    page.get_by_role("button", name="Presets").click()
+    page.get_by_role("button", name="Without labels").click()
+    settled(page)
+    page.keyboard.press("Escape")
+    shot(page, "1-preset")
+    before = metric(page, "Packed file (gzip)")
+    drag(page, sliders.first, 30)
+    assert metric(page, "Packed file (gzip)") != before
+    run(page)
+    shot(page, "2-progress")
+    wait_for_runs(page, RUNNING)
+    expect(page.get_by_text("right (")).to_be_visible(timeout=WAIT)
+    points = page.get_by_test_id("stVegaLiteChart").last.locator("g.mark-symbol.role-mark path")
+    expect(points).to_have_count(2)
+    shot(page, "3-measured")
+    points.first.click()
+    page.wait_for_url("**/run?run=*")
+    expect(page.get_by_text("Will it run faster?")).to_be_visible(timeout=WAIT)
+    for number, section in enumerate(("Overview", "Accuracy", "Layers", "Changed images", "Files"), 4):
+        page.get_by_test_id("stButtonGroup").get_by_text(section, exact=True).click()
+        settled(page)
+        shot(page, f"{number}-{section.lower().replace(' ', '-')}")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Report").click()
+    assert "<svg" in Path(download.value.path()).read_text("utf-8")
+    link = share(page)
+    stranger = visit().new_page()
+    stranger.goto(link)
+    expect(stranger.get_by_text("Will it run faster?")).to_be_visible(timeout=WAIT)
+    stranger.get_by_test_id("stButtonGroup").get_by_text("Changed images").click()
+    settled(stranger)
+    shot(stranger, "9-stranger")
+    page.get_by_role("button", name=re.compile("Revoke the link")).click()
+    expect(page.get_by_role("button", name=re.compile("Revoke the link"))).to_have_count(0, timeout=WAIT)
+    stranger.reload()
+    expect(stranger.get_by_text("leads nowhere")).to_be_visible(timeout=WAIT)
