@@ -33,6 +33,13 @@ def select(label: str, options: Mapping[str, str], name: str, key: str) -> str:
     return _keep(name, str(chosen), next(iter(options)))
 
 
+def switch(label: str, name: str, key: str, *, help: str | None = None) -> bool:
+    """Show a toggle whose state lives in the address, as ``yes`` while it is on."""
+    if key not in st.session_state:
+        st.session_state[key] = st.query_params.get(name) == "yes"
+    return _keep(name, "yes" if st.toggle(label, key=key, help=help) else "", "") == "yes"
+
+
 def write(label: str, name: str, key: str, *, most: int = 200, placeholder: str = "") -> str:
     """Show a text field whose content lives in the address."""
     if key not in st.session_state:

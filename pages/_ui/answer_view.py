@@ -45,13 +45,19 @@ def show_card(principal: Principal, answered: Answered, model: str, place: int =
         left.image(answer.picture, width="stretch", caption=plain(name),
                    alt=_("The photo {name}").format(name=name))
         with right:
-            st.markdown(f"#### {verdict(answer)}")
-            if answer.unsure:
-                st.info(_("No class stands out. The photo may show something that this model was not "
-                          "taught, or several things at once."), icon=":material/help:")
-            _bars(answer)
-            _facts(answer)
+            show_answer(answer)
             _where_it_looked(principal, answered, model, place)
+
+
+def show_answer(answer: Answer) -> None:
+    """Show what one model says about one photo: in words, as bars, and with its times and its size."""
+    _ = i18n.translate()
+    st.markdown(f"#### {verdict(answer)}")
+    if answer.unsure:
+        st.info(_("No class stands out. The photo may show something that this model was not "
+                  "taught, or several things at once."), icon=":material/help:")
+    _bars(answer)
+    _facts(answer)
 
 
 def show_table(results: Sequence[Answered]) -> None:

@@ -80,12 +80,10 @@ def _serve(view: View) -> None:
             return
         from core.experiments.serving import variant_name
 
-        base = view.run.request.model.partition(":")[0]
         with st.container(horizontal=True):
-            st.page_link("pages/studio/classify.py", label=_("Classify with this model"),
-                         icon=":material/image_search:", query_params={"model": variant_name(view.run)})
-            st.page_link("pages/studio/classify.py", label=_("Classify with its baseline"),
-                         icon=":material/image_search:", query_params={"model": base})
+            st.page_link("pages/studio/classify.py", label=_("Classify with this model, beside the original"),
+                         icon=":material/image_search:",
+                         query_params={"model": variant_name(view.run), "beside": "yes"})
             if st.button(_("Take it out of the library"), key="run.withdraw", icon=":material/remove_circle:"):
                 serving.withdraw(view.principal, view.run)
                 services.shelf().forget()
