@@ -1,41 +1,62 @@
-"""The one picture of the welcome page, drawn from figures that we measured."""
+"""The one picture of the welcome page, drawn from figures that ``python -m benchmarks.welcome`` measured."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
-_MEASURED = {"size": (18.55, 5.26), "time": (5.2, 2.0), "accuracy": (88.8, 88.0)}
-"""EfficientNet-Lite0 as float32 and as int8: file in MB, median ms per photo, top-1 in percent."""
+from pages._ui.i18n import language
+from pages._ui.numbers import decimal
 
 
-def measured(_: Callable[[str], str]) -> None:
+@cache
+def example(path: Path) -> dict[str, Any]:
+    """Return the measured figures of one model's two forms."""
+    found: dict[str, Any] = json.loads(path.read_text("utf-8"))
+    return found
+
+
+def measured(_: Callable[[str], str], found: dict[str, Any]) -> None:
     """Show three small bar charts of one model before and after full integer quantization."""
-    titles = {"size": _("File size (MB)"), "time": _("Time per photo (ms)"),
-              "accuracy": _("Right answers (%)")}
     ink = {"dark": "#e6ede7", "light": "#1b2a21"}.get(str(st.context.theme.type), "#6f8577")
-    forms = [_("32-bit floats"), _("8-bit integers")]
-    for column, (measure, values) in zip(st.columns(3), _MEASURED.items(), strict=True):
-        # Plain Vega-Lite with its rows in each layer: Altair and pandas would cost the server 100 MB.
-        rows = {"values": [{"form": form, "value": value} for form, value in zip(forms, values, strict=True)]}
-        place = {
-            "x": {"field": "form", "type": "nominal", "title": None, "sort": forms,
-                  "axis": {"labelAngle": 0, "ticks": False, "domain": False, "labelLimit": 120}},
-            "y": {"field": "value", "type": "quantitative", "title": None, "axis": None,
-                  "scale": {"domain": [0, 1.15 * max(values)]}},
-            "tooltip": [{"field": "value", "type": "quantitative", "title": titles[measure]}],
-        }
-        bars = {
-            "data": rows, "mark": {"type": "bar", "cornerRadiusEnd": 4, "size": 44},
-            "encoding": place | {"color": {"field": "form", "type": "nominal", "sort": forms, "legend": None}},
-        }
-        numbers = {
-            "data": rows, "mark": {"type": "text", "dy": -9, "fontSize": 14, "color": ink},
-            "encoding": place | {"text": {"field": "value", "type": "quantitative", "format": ".1f"}},
-        }
-        alt = _("{title}: {before:.1f} as 32-bit floats, {after:.1f} as 8-bit integers.")
+    titles = [_("File size (MB)"), _("Time per photo (ms)"), _("Right answers (%)")]
+    names = {"float32": _("32-bit floats"), "int8": _("8-bit integers")}
+    alt = _("{title}: {before} as 32-bit floats, {after} as 8-bit integers.")
+    charts: list[list[dict[str, Any]]] = [[], [], []]
+    for form, values in found["forms"].items():
+        top1 = {bound: 100 * share for bound, share in values["top1"].items()}
+        for chart, row in zip(charts, ({"value": values["bytes"] / 1e6}, {"value": values["p50_ms"]}, top1),
+                              strict=True):
+            # Vega would write numbers with a point in every language.
+            chart.append(row | {"form": names[form], "text": decimal(row["value"], language())})
+    for column, title, rows in zip(st.columns(3), titles, charts, strict=True):
         with column:
-            st.markdown(f"**{titles[measure]}**")
-            st.vega_lite_chart(spec={"layer": [bars, numbers], "height": 190}, height=190,
-                               alt=alt.format(title=titles[measure], before=values[0], after=values[1]))
+            st.markdown(f"**{title}**")
+            st.vega_lite_chart(spec=_spec(rows, title, ink), height=190, alt=alt.format(
+                title=title, before=rows[0]["text"], after=rows[1]["text"]))
+
+
+def _spec(rows: list[dict[str, Any]], title: str, ink: str) -> dict[str, Any]:
+    """Return plain Vega-Lite with its rows in each layer: Altair and pandas would cost the server 100 MB."""
+    data = {"values": rows}
+    most = max(row.get("high", row["value"]) for row in rows)
+    form = {"field": "form", "type": "nominal", "title": None, "sort": [row["form"] for row in rows]}
+    x = form | {"axis": {"labelAngle": 0, "ticks": False, "domain": False, "labelLimit": 120}}
+    y = {"type": "quantitative", "title": None, "axis": None, "scale": {"domain": [0, 1.15 * most]}}
+    tooltip = [{"field": "text", "type": "nominal", "title": title}]
+    layers: list[dict[str, Any]] = [
+        {"data": data, "mark": {"type": "bar", "cornerRadiusEnd": 4, "size": 44},
+         "encoding": {"x": x, "y": y | {"field": "value"}, "tooltip": tooltip, "color": form | {"legend": None}}},
+        {"data": data, "mark": {"type": "text", "dy": -9, "fontSize": 14, "color": ink},
+         "encoding": {"x": x, "text": {"field": "text", "type": "nominal"},
+                      "y": y | {"field": "high" if "high" in rows[0] else "value"}}},
+    ]
+    if "high" in rows[0]:
+        layers.insert(1, {"data": data, "mark": {"type": "rule", "color": ink, "strokeWidth": 1.5},
+                          "encoding": {"x": x, "y": y | {"field": "low"}, "y2": {"field": "high"}}})
+    return {"layer": layers, "height": 190}

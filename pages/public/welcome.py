@@ -3,7 +3,7 @@
 import streamlit as st
 
 from pages._ui import auth, i18n, services
-from pages._ui.figures import measured
+from pages._ui.figures import example, measured
 from pages._ui.site import site
 
 if auth.current() is not None:
@@ -29,9 +29,9 @@ elif policy == "invitation":
 st.page_link("pages/public/sign_in.py", label=_("I have an account: sign in"), icon=":material/login:")
 
 st.subheader(_("What compression does to one model"))
-measured(_)
+found = example(services.settings().models_folder / "efficientnet-lite0" / "measured.json")
+measured(_, found)
 st.caption(_(
-    "EfficientNet-Lite0 on 1,000 photos of ImageNet, one per class: the same model as 32-bit numbers and "
-    "as 8-bit integers, one photo at a time on one processor thread. On that sample the share of right "
-    "answers has a margin of two points."
-))
+    "EfficientNet-Lite0 on {photos} photos of ImageNet, each of another class: the same model as 32-bit floats and "
+    "as 8-bit integers, one photo at a time on one thread of an {processor}. The lines are 95 % intervals."
+).format(photos=found["photos"], processor=found["processor"]))
