@@ -19,8 +19,8 @@ from core.database import now, transaction
 from core.errors import SecateurError
 from core.experiments.runs import Failure
 from core.search.driving import Driver
-from core.search.studies import held, unfinished
-from core.search.tables import StudyRow
+from core.search.studies import held
+from core.search.tables import StudyRow, unfinished
 from core.settings import Settings
 from core.storage import Storage
 

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import Engine, delete, func, select, update
-from sqlalchemy.orm import Session, noload
+from sqlalchemy.orm import Session, lazyload
 
 from core.accounts import Accounts, Principal
 from core.database import now, reading, transaction
@@ -21,12 +21,11 @@ from core.search.answer import Answer, Candidate
 from core.search.parsing import parse_wish
 from core.search.sampling import SAMPLERS, Sampler
 from core.search.subject import read_subject
-from core.search.tables import StudyRow, TrialRow
+from core.search.tables import GOING, StudyRow, TrialRow
 from core.search.wishes import Figures, Wish
 from core.settings import Settings
 
 Status = Literal["running", "stopping", "stopped", "finished", "failed"]
-GOING = ("running", "stopping")
 MOST_MINUTES = 24 * 60.0
 MOST_GOING = 2
 
@@ -163,7 +162,7 @@ class Studies:
     def studies(self, principal: Principal, limit: int = 20) -> list[Study]:
         """Return one's searches, newest first, without their trials."""
         principal = self._accounts.require(principal)
-        query = select(StudyRow).options(noload(StudyRow.trials)).where(StudyRow.owner_id == principal.user_id)
+        query = select(StudyRow).options(lazyload(StudyRow.trials)).where(StudyRow.owner_id == principal.user_id)
         with reading(self._engine) as session:
             found = session.scalars(query.order_by(StudyRow.created_at.desc(), StudyRow.id).limit(limit))
             return [as_study(row, trials=False) for row in found]
@@ -218,13 +217,6 @@ class Studies:
         if row is None:
             raise NotFoundError(N_("There is no search '{study}'."), study=study_id[:36])
         return row
-
-
-def unfinished(engine: Engine) -> list[str]:
-    """Return the ids of searches that somebody must drive."""
-    with reading(engine) as session:
-        return list(session.scalars(select(StudyRow.id).where(StudyRow.status.in_(GOING))
-                                    .order_by(StudyRow.created_at)))
 
 
 def held(engine: Engine, study_id: str, holder: str, seconds: float, stale: datetime) -> bool:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import JSON, ForeignKey, Index
+from sqlalchemy import JSON, Engine, ForeignKey, Index, select
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
-from core.database import Base, UTCDateTime
+from core.database import Base, UTCDateTime, reading
+
+GOING = ("running", "stopping")
+"""The statuses of searches that somebody must drive."""
 
 
 class StudyRow(Base):
@@ -70,3 +73,10 @@ class TrialRow(Base):
     final_seconds: Mapped[float | None] = mapped_column(default=None)
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON, default=None)
     created_at: Mapped[datetime] = mapped_column(UTCDateTime)
+
+
+def unfinished(engine: Engine) -> list[str]:
+    """Return the ids of searches that somebody must drive, oldest first."""
+    query = select(StudyRow.id).where(StudyRow.status.in_(GOING)).order_by(StudyRow.created_at)
+    with reading(engine) as session:
+        return list(session.scalars(query))

@@ -54,6 +54,7 @@ def _warm() -> None:
     with suppress(Exception):  # the first page shows what fails here, in words
         services.accounts()
         import_module("requests")
+        services.go_on_searching()
     with suppress(Exception):
         from pages._ui import model_choice
 

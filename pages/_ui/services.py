@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from core.experiments.sharing import Sharing
     from core.experiments.uploads import Uploads
     from core.jobs import Queue
+    from core.search.conductor import Conductor
+    from core.search.studies import Studies
     from core.settings import Settings
     from core.storage import Storage
     from core.zoo import Library, Shelf
@@ -97,7 +99,7 @@ def _take_along(_session: Session, user_id: str) -> Callable[[], None]:
     # Rooms register what an account takes along when they are built; this process may not have needed them yet.
     from core.experiments.serving import withdraw_all
 
-    experiments(), sharing(), uploads()
+    experiments(), sharing(), uploads(), studies()
     return lambda: withdraw_all(library(), settings(), user_id)
 
 
@@ -173,6 +175,30 @@ def serving() -> Serving:
     from core.experiments.serving import Serving
 
     return Serving(library(), accounts(), settings())
+
+
+@once
+def conductor() -> Conductor:
+    """Return the driver of searches."""
+    from core.search.conductor import Conductor
+
+    return Conductor(engine(), storage(), settings(), queue().wake)
+
+
+@once
+def studies() -> Studies:
+    """Return the searches of this installation."""
+    from core.search.studies import Studies
+
+    return Studies(engine(), accounts(), settings(), wake=conductor().wake)
+
+
+def go_on_searching() -> None:
+    """Drive the searches that a stopped app left unfinished; without any, load nothing."""
+    from core.search.tables import unfinished
+
+    if unfinished(engine()):
+        conductor().resume()
 
 
 @once

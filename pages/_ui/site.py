@@ -34,6 +34,7 @@ SITE = (
     Entry("studio/classify.py", "classify", N_("Classify"), "image_search", STUDIO, wide=True),
     Entry("studio/models.py", "models", N_("Models"), "account_tree", STUDIO, wide=True),
     Entry("studio/lab.py", "lab", N_("Lab"), "science", STUDIO, wide=True),
+    Entry("studio/study.py", "study", N_("Search"), "manage_search", STUDIO, wide=True),
     Entry("studio/experiments.py", "experiments", N_("Experiments"), "compare", STUDIO, wide=True),
     Entry("studio/run.py", "run", N_("Run"), "timeline", STUDIO, "nobody", wide=True),
     Entry("studio/datasets.py", "datasets", N_("Datasets"), "photo_library", STUDIO, wide=True),
