@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -179,7 +180,11 @@ class _Run:
     def steps(
         self, state: State, records: list[dict[str, Any]], kept: Checkpoints | None
     ) -> tuple[bytes, State]:
-        """Do the steps that have no record yet; return the file and the last state."""
+        """Do the steps that have no record yet; return the file and the last state.
+
+        Only the last step's model is converted: zeros and patterns that an earlier step promised are promised
+        still at the end, and looked for in the file that ships.
+        """
         content: bytes | None = None
         for index in range(len(records), len(self.recipe.steps)):
             context = self._context(index)
@@ -188,14 +193,15 @@ class _Run:
             step = self.recipe.steps[index]
             before, began = state, time.monotonic()
             weights = {w.name: w.numpy() for w in state.model.weights}
-            outcome = method_for(step)(step, replace(state, reference=content), context)
-            state = _after(state, outcome)
+            outcome = method_for(step)(step, state, context)
+            state, content = _after(state, outcome), outcome.artifact
             seconds = time.monotonic() - began
-            content = outcome.artifact or self._converted(state)
-            artifact.check_promise(content, state.promise)
             records.append(_record(step, outcome, seconds, _changed(before, weights, state)))
-            if kept is not None and outcome.artifact is None:
+            if kept is not None and content is None:
                 kept.save(state, records)
+            del before, weights, outcome
+            # Models and their compiled functions hold one another in circles.
+            gc.collect()
         return content or self._converted(state), state
 
     def finish(

@@ -1,14 +1,14 @@
-"""How a target sparsity is shared out among layers: the type of the ``allocation`` field and its checks."""
+"""How a target sparsity is shared out among layers: what every step that prunes single weights has in common."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from core.locales import N_
 from core.recipes.facts import ModelFacts, nearest
-from core.recipes.step import Problem
+from core.recipes.step import Problem, Step, setting
 
 Fraction = Annotated[float, Field(ge=0, le=0.99)]
 Allocation = Literal["uniform", "global", "erk", "sensitivity"] | dict[str, Fraction]
@@ -22,6 +22,28 @@ CHOICES = {
 }
 HELP = N_("How the zeros are shared out among layers. Measured sensitivity needs a scan that is made once per "
           "model; by layer, the target above is replaced by your own fractions.")
+
+
+
+class Pruning(Step):
+    """A step that zeroes a fraction of the weights, shared out among layers by a rule or by name."""
+
+    main: ClassVar[tuple[str, ...]] = ("sparsity",)
+
+    sparsity: float = setting(
+        0.5, title=N_("Sparsity"), help=N_("Fraction of the weights of convolutions and dense layers that "
+                                           "become zero."),
+        unit=N_("fraction"), gt=0, le=0.99, step=0.05)
+    allocation: Allocation = setting(
+        "sensitivity", title=N_("Allocation"), help=HELP, choices=CHOICES)
+
+    def problems_on(self, facts: ModelFacts) -> list[Problem]:
+        """Return what this model lacks: prunable layers or named layers."""
+        return nothing_to_prune(facts, self.kind) or unknown_layers(self.allocation, facts, self.kind)
+
+    def word_values(self) -> dict[str, object]:
+        """Return the fields with the allocation in words."""
+        return {**dict(self), "allocation": in_words(self.allocation)}
 
 
 def in_words(allocation: Allocation) -> str:

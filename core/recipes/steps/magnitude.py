@@ -5,20 +5,13 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from core.locales import N_
-from core.recipes.allocation import (
-    CHOICES,
-    HELP,
-    Allocation,
-    in_words,
-    nothing_to_prune,
-    unknown_layers,
-)
+from core.recipes.allocation import CHOICES, HELP, Allocation, Pruning, in_words
 from core.recipes.facts import ModelFacts
-from core.recipes.step import Problem, Step, register, setting
+from core.recipes.step import Problem, register, setting
 
 
 @register
-class Magnitude(Step):
+class Magnitude(Pruning):
     """Zero the smallest weights, at once or while training goes on."""
 
     kind: ClassVar[str] = "magnitude"
@@ -27,13 +20,10 @@ class Magnitude(Step):
                              "weights learn to make up for them; without, it takes a second and costs accuracy.")
     words: ClassVar[str] = N_("zero {sparsity:.0%} of the weights by magnitude ({granularity}, {allocation}, "
                               "{epochs} epochs)")
-    main: ClassVar[tuple[str, ...]] = ("sparsity",)
     paper: ClassVar[str] = "Zhu and Gupta 2017, arXiv:1710.01878"
 
-    sparsity: float = setting(
-        0.5, title=N_("Sparsity"), help=N_("Fraction of the weights of convolutions and dense layers that "
-                                           "become zero."),
-        unit=N_("fraction"), gt=0, le=0.99, step=0.05)
+    allocation: Allocation = setting(
+        "uniform", title=N_("Allocation"), help=HELP, choices=CHOICES)
     granularity: Literal["weights", "block", "2:4"] = setting(
         "weights", title=N_("Granularity"),
         help=N_("What becomes zero together. Single weights harm least; blocks and 2:4 follow what some "
@@ -44,8 +34,6 @@ class Magnitude(Step):
                                           "layers; convolutions are pruned by single weights."),
         choices={v: v for v in ("1x4", "4x1", "4x4", "1x16", "16x1")}, advanced=True,
         shown_when={"granularity": ("block",)})
-    allocation: Allocation = setting(
-        "uniform", title=N_("Allocation"), help=HELP, choices=CHOICES)
     epochs: int = setting(
         0, title=N_("Epochs"), help=N_("Passes over the recovery images while pruning. 0 prunes in one shot."),
         unit=N_("epochs"), ge=0, le=1000, step=1)
@@ -89,14 +77,10 @@ class Magnitude(Step):
 
     def problems_on(self, facts: ModelFacts) -> list[Problem]:
         """Return what this model lacks: prunable layers, named layers, channels in fours."""
-        found = nothing_to_prune(facts, self.kind) or unknown_layers(self.allocation, facts, self.kind)
+        found = super().problems_on(facts)
         if not found and self.granularity == "2:4" and all(x.inputs % 4 for x in facts.prunable()):
             found = [Problem(
                 N_("2:4 needs a layer whose input channels are a multiple of 4, and the model {model} has none. "
                    "Nearest recipe that works: {nearest}."), {"model": facts.name},
                 (self.model_copy(update={"granularity": "weights"}),))]
         return found
-
-    def word_values(self) -> dict[str, object]:
-        """Return the fields with the allocation in words."""
-        return {**dict(self), "allocation": in_words(self.allocation)}
