@@ -36,20 +36,21 @@ class Session:
     port
         Of a server on this machine's loopback address; no other can be reached.
     token
-        The session cookie of a person who is signed in.
+        The session cookie of a person who is signed in; empty for a visitor.
     cookie
         Name of that cookie.
     timeout_s
         The longest wait for one run.
     """
 
-    def __init__(self, port: int, token: str, cookie: str = "secateur", timeout_s: float = 60) -> None:
-        self._port, self._timeout_s = port, timeout_s
-        self._cookies = {cookie: token}
+    def __init__(self, port: int, token: str = "", cookie: str = "secateur", timeout_s: float = 60) -> None:
+        self._port, self._timeout_s, self._cookie = port, timeout_s, cookie
+        self._cookies = {cookie: token} if token else {}
         self._states: dict[str, WidgetState] = {}
         self._pages: dict[str, str] = {}
         self._page = ""
         self._id = ""
+        self._sent_to = ""
         self.screen = Screen()
 
     async def __aenter__(self) -> Self:
@@ -92,6 +93,26 @@ class Session:
         """Press a button; return the seconds of the run."""
         return await self._run(self._rerun(WidgetState(id=self._widget(key), trigger_value=True)))
 
+    async def write(self, key: str, text: str) -> float:
+        """Type into a text field; return the seconds of the run."""
+        state = WidgetState(id=self._widget(key), string_value=text)
+        self._states[state.id] = state
+        return await self._run(self._rerun())
+
+    async def tick(self, key: str) -> float:
+        """Tick a checkbox; return the seconds of the run."""
+        state = WidgetState(id=self._widget(key), bool_value=True)
+        self._states[state.id] = state
+        return await self._run(self._rerun())
+
+    async def send(self, content: bytes | BackMsg) -> None:
+        """Send one message, or what should be one."""
+        await self._socket.send(content if isinstance(content, bytes) else content.SerializeToString())
+
+    async def enter(self) -> str:
+        """Follow the address that the last run sent the browser to; return the session cookie set there."""
+        return await asyncio.to_thread(self._enter)
+
     async def upload(self, key: str, name: str, content: bytes) -> float:
         """Put one file into an uploader; return the seconds of upload and run together."""
         began = time.perf_counter()
@@ -131,27 +152,30 @@ class Session:
     async def _receive(self, wanted: str) -> ForwardMsg:
         async with asyncio.timeout(self._timeout_s):
             while True:
-                message = ForwardMsg.FromString(await self._socket.recv())
-                self._note(message)
-                if message.WhichOneof("type") == wanted:
+                message = ForwardMsg.FromString(await self._socket.recv(decode=False))
+                kind = message.WhichOneof("type")
+                self._note(message, kind)
+                if kind == wanted:
                     return message
 
-    def _note(self, message: ForwardMsg) -> None:
-        kind = message.WhichOneof("type")
+    def _note(self, message: ForwardMsg, kind: str | None) -> None:
         if kind == "new_session":
             self._id = message.new_session.initialize.session_id or self._id
+        elif kind == "auth_redirect":
+            self._sent_to = message.auth_redirect.url
         elif kind == "navigation":
             self._page = message.navigation.page_script_hash
             self._pages = {page.url_pathname: page.page_script_hash for page in message.navigation.app_pages}
         elif kind == "delta" and message.delta.WhichOneof("type") == "new_element":
             element = message.delta.new_element
-            content = getattr(element, element.WhichOneof("type"))
+            what = element.WhichOneof("type")
+            content = getattr(element, what)
             if identity := getattr(content, "id", ""):
                 self.screen.ids.append(identity)
             text = getattr(content, "body", "")
-            if element.WhichOneof("type") == "exception":
+            if what == "exception":
                 self.screen.errors.append(content.message)
-            elif element.WhichOneof("type") == "alert" and content.format == content.ERROR:
+            elif what == "alert" and content.format == content.ERROR:
                 self.screen.errors.append(text)
             elif isinstance(text, str) and text:
                 self.screen.texts.append(text)
@@ -166,6 +190,18 @@ class Session:
         cookie = connection.getresponse().headers["Set-Cookie"] or ""
         connection.close()
         return cookie.partition("_streamlit_xsrf=")[2].partition(";")[0]
+
+    def _enter(self) -> str:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=self._timeout_s)
+        connection.request("GET", self._sent_to, headers={
+            "Host": f"localhost:{self._port}", "Cookie": self._cookie_header, "Sec-Fetch-Site": "same-origin"})
+        cookies = connection.getresponse().headers.get_all("Set-Cookie") or []
+        connection.close()
+        found = [cookie.partition("=")[2].partition(";")[0] for cookie in cookies
+                 if cookie.startswith(self._cookie + "=")]
+        if not found:
+            raise ConnectionError("the server set no session cookie")
+        return found[0]
 
     def _put(self, url: str, name: str, content: bytes) -> None:
         boundary = uuid.uuid4().hex
