@@ -61,7 +61,7 @@ def timing(accounts: Accounts, clock: Clock, n: int) -> dict[str, float]:
             clock.move(86_500)  # out of every window: no try is refused
             login = "owner" if kind == "known" else f"stranger{i}"
             started = time.perf_counter()
-            outcome = attempt(accounts, login, "wrong pass-phrase", f"192.0.2.{i % 200}")
+            outcome = attempt(accounts, login, "wrong password", f"192.0.2.{i % 200}")
             if outcome != "checked":
                 raise RuntimeError(f"a timed try was {outcome}")
             if i >= 5:
@@ -72,12 +72,12 @@ def timing(accounts: Accounts, clock: Clock, n: int) -> dict[str, float]:
 
 
 def pattern(accounts: Accounts, clock: Clock, one_account: bool, n: int) -> dict[str, object]:
-    """Try ``n`` wrong pass-phrases, one a second, then let the owner in."""
+    """Try ``n`` wrong passwords, one a second, then let the owner in."""
     clock.move(10 * 86_400)
     outcomes = []
     for i in range(n):
         login, address = ("owner", f"198.51.100.{i % 20}") if one_account else (f"name{i}", "198.51.100.1")
-        outcomes.append(attempt(accounts, login, "wrong pass-phrase", address))
+        outcomes.append(attempt(accounts, login, "wrong password", address))
         clock.move(1)
     result: dict[str, object] = {
         "tries": n, "checked": outcomes.count("checked"), "refused": outcomes.count("refused"),

@@ -149,7 +149,7 @@ class Administration(Profile):
     def reset_link(self, principal: Principal, user_id: str) -> str:
         """Return the token of a reset link: single use, 30 minutes, earlier ones void.
 
-        Nothing else changes: until the link is used, the present pass-phrase and sessions go on.
+        Nothing else changes: until the link is used, the current password and sessions go on.
         """
         token = new_token()
         with transaction(self._engine) as session:

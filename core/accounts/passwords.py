@@ -1,6 +1,6 @@
-"""Pass-phrases: which are accepted, and how they are hashed.
+"""Passwords: which are accepted, and how they are hashed.
 
-A pass-phrase is hashed exactly as it was typed: nothing is stripped, cut, folded or normalised. Argon2id
+A password is hashed exactly as it was typed: nothing is stripped, cut, folded or normalised. Argon2id
 (RFC 9106) has no length limit of its own, so every character up to the 128th counts.
 """
 
@@ -25,7 +25,7 @@ _two_at_a_time = threading.BoundedSemaphore(2)  # each hash takes 64 MiB and fou
 
 
 def check_password(password: str, *, username: str = "", email: str = "", name: str = "") -> None:
-    """Refuse a pass-phrase that is too short, too long, too weak or made of the person's own names.
+    """Refuse a password that is too short, too long, too weak or made of the person's own names.
 
     There are no rules of composition: NIST SP 800-63B advises against them.
 
@@ -35,21 +35,21 @@ def check_password(password: str, *, username: str = "", email: str = "", name: 
         With the one thing to change first.
     """
     if len(password) < SHORTEST:
-        raise InputError(N_("This pass-phrase is too short. Use at least {n} characters; a few words that "
+        raise InputError(N_("This password is too short. Use at least {n} characters; a few words that "
                             "have nothing to do with each other are easy to remember."), n=SHORTEST)
     if len(password) > LONGEST:
-        raise InputError(N_("This pass-phrase is too long. Use at most {n} characters."), n=LONGEST)
+        raise InputError(N_("This password is too long. Use at most {n} characters."), n=LONGEST)
     try:
         password.encode()
     except UnicodeEncodeError as error:
-        raise InputError(N_("This pass-phrase contains a broken character. Type it again.")) from error
+        raise InputError(N_("This password contains a broken character. Type it again.")) from error
     folded = password.casefold()
     own = (username, email, email.partition("@")[0])
     if any(len(part) >= 4 and part.casefold() in folded for part in own):
-        raise InputError(N_("This pass-phrase contains your user name or e-mail address. Choose another."))
+        raise InputError(N_("This password contains your user name or e-mail address. Choose another."))
     verdict = strength(password, tuple(part for part in (*own, *name.split(), name) if part))
     if is_common(password) or verdict.score < 3:
-        raise InputError(N_("This pass-phrase is too easy to guess. Add a few more words that have nothing "
+        raise InputError(N_("This password is too easy to guess. Add a few more words that have nothing "
                             "to do with each other."))
 
 

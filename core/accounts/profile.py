@@ -47,12 +47,12 @@ class Profile(Signing):
     ) -> Principal:
         """Change what is given and return the person as they are now.
 
-        A new e-mail address needs the pass-phrase, because one can sign in with it.
+        A new e-mail address needs the password, because one can sign in with it.
 
         Raises
         ------
         InputError
-            If a value cannot be used, the e-mail exists, or the pass-phrase is not right.
+            If a value cannot be used, the e-mail exists, or the password is not right.
         AccessError
             If the session has ended.
         """
@@ -77,18 +77,18 @@ class Profile(Signing):
         self, principal: Principal, password: str, new_password: str, *, address: str = "",
         user_agent: str = "",
     ) -> SignedIn:
-        """Set a new pass-phrase, end every session and reset link, and begin a new session for the caller.
+        """Set a new password, end every session and reset link, and begin a new session for the caller.
 
         Even the caller's own old token and principal are dead afterwards, in case they were copied.
 
         Raises
         ------
         InputError
-            If the present pass-phrase is not right, or the new one cannot be used.
+            If the current password is not right, or the new one cannot be used.
         AccessError
             If the session has ended.
         BusyError
-            If the present pass-phrase was wrong too often.
+            If the current password was wrong too often.
         """
         person = self.require(principal)
         check_password(new_password, username=person.username, email=person.email, name=person.name)
@@ -105,7 +105,7 @@ class Profile(Signing):
         Raises
         ------
         InputError
-            If the pass-phrase is not right, or nobody else is an administrator.
+            If the password is not right, or nobody else is an administrator.
         AccessError
             If the session has ended.
         """
@@ -124,13 +124,13 @@ class Profile(Signing):
         return [finish for finish in afterwards if finish is not None]
 
     def _confirm(self, principal: Principal, password: str) -> None:
-        """Check the present pass-phrase of a signed-in person, throttled like a sign-in."""
+        """Check the current password of a signed-in person, throttled like a sign-in."""
         account = digest(principal.user_id)
         with transaction(self._engine) as session:
             _, user = self._live(session, principal)
             reserve(session, "confirm", account, "", self._clock())
         if not self._hasher.verify(password, user.password):
-            raise InputError(N_("The present pass-phrase is not right. Check it and try again."))
+            raise InputError(N_("The current password is not right. Check it and try again."))
         with transaction(self._engine) as session:
             forgive(session, "confirm", account, "")
 
@@ -155,12 +155,12 @@ class Profile(Signing):
         return user
 
     def redeem_reset(self, token: str, new_password: str) -> None:
-        """Set a new pass-phrase with a reset link; it works once, and ends all sessions of the account.
+        """Set a new password with a reset link; it works once, and ends all sessions of the account.
 
         Raises
         ------
         InputError
-            If the link has expired or was used, or the pass-phrase cannot be used (the link then still works).
+            If the link has expired or was used, or the password cannot be used (the link then still works).
         """
         with reading(self._engine) as session:
             user = self._reset_owner(session, token)

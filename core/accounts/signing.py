@@ -105,13 +105,13 @@ class Signing(Sessions):
     def sign_in(self, login: str, password: str, address: str = "", user_agent: str = "") -> SignedIn:
         """Begin a session for the person whose user name or e-mail address is ``login``.
 
-        A name that does not exist, a wrong pass-phrase and a disabled account give the same answer after the
+        A name that does not exist, a wrong password and a disabled account give the same answer after the
         same work, so nothing is learned from the text or the time.
 
         Raises
         ------
         InputError
-            If the login and the pass-phrase do not belong together.
+            If the login and the password do not belong together.
         BusyError
             If it is too early for another try; it says how many seconds to wait.
         """
@@ -126,7 +126,7 @@ class Signing(Sessions):
         renewed = self._hasher.hash(password) if self._hasher.is_outdated(user.password) else None
         with transaction(self._engine) as session:
             current = session.scalar(select(User).where(User.id == user.id).with_for_update())
-            # The pass-phrase may have changed, or the account been disabled, while this one was checked.
+            # The password may have changed, or the account been disabled, while this one was checked.
             if current is None or current.disabled_at is not None or current.password != user.password:
                 raise _mismatch()
             if renewed:
@@ -184,7 +184,7 @@ class Signing(Sessions):
 
 
 def _mismatch() -> InputError:
-    return InputError(N_("The name and the pass-phrase do not belong together. Check both and try again."))
+    return InputError(N_("The name and the password do not belong together. Check both and try again."))
 
 
 def _uninvited() -> InputError:

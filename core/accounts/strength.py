@@ -1,4 +1,4 @@
-"""How strong a pass-phrase is, by zxcvbn (Wheeler, USENIX Security 2016), with advice for a meter."""
+"""How strong a password is, by zxcvbn (Wheeler, USENIX Security 2016), with advice for a meter."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _NO_TRICKS = N_("Capitals at the start and digits instead of letters help little
 
 @dataclass(frozen=True)
 class Strength:
-    """The verdict on a pass-phrase.
+    """The verdict on a password.
 
     ``score`` runs from 0 (guessed at once) to 4 (very strong); 3 is the least that is accepted. ``warning`` is
     empty or one sentence, ``advice`` holds further ones; all are marked for translation.
@@ -45,7 +45,7 @@ class Strength:
 def strength(password: str, inputs: tuple[str, ...] = ()) -> Strength:
     """Judge ``password``, where ``inputs`` are the person's own names, which count as dictionary words.
 
-    zxcvbn reads at most 72 characters. A longer pass-phrase is judged by its first and its last 72: guessing
+    zxcvbn reads at most 72 characters. A longer password is judged by its first and its last 72: guessing
     the whole is at least as hard as guessing either part, so the better verdict holds. Its running time is
     bounded: beyond 64 ways to read symbols as letters ("@" for "a"), further symbols are taken literally.
     """

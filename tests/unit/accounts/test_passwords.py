@@ -1,4 +1,4 @@
-"""Which pass-phrases are accepted, and that each is checked exactly as typed."""
+"""Which passwords are accepted, and that each is checked exactly as typed."""
 
 from __future__ import annotations
 

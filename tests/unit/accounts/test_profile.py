@@ -1,4 +1,4 @@
-"""One's own account: profile, pass-phrase, reset links, deletion."""
+"""One's own account: profile, password, reset links, deletion."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_name_as_it_is_can_be_saved_again(accounts: Accounts, join: Join) -> N
 def test_new_email_needs_the_pass_phrase_and_must_be_free(accounts: Accounts, join: Join) -> None:
     ada = join("ada").principal
     join("bob")
-    with pytest.raises(InputError, match="present pass-phrase"):
+    with pytest.raises(InputError, match="current password"):
         accounts.update_profile(ada, email="new@example.org")
     with pytest.raises(InputError, match="not available"):
         accounts.update_profile(ada, email="BOB@example.org", password=PHRASE)
@@ -59,7 +59,7 @@ def test_new_email_needs_the_pass_phrase_and_must_be_free(accounts: Accounts, jo
 
 def test_change_password_needs_the_present_one(accounts: Accounts, join: Join) -> None:
     ada = join("ada").principal
-    with pytest.raises(InputError, match="present pass-phrase"):
+    with pytest.raises(InputError, match="current password"):
         accounts.change_password(ada, "wrong", NEW)
     with pytest.raises(InputError, match="short"):
         accounts.change_password(ada, PHRASE, "short")
@@ -151,7 +151,7 @@ def test_delete_account_removes_all_it_owns(accounts: Accounts, engine: Engine, 
         return lambda: order.append("afterwards")
 
     accounts.on_delete(hook)
-    with pytest.raises(InputError, match="present pass-phrase"):
+    with pytest.raises(InputError, match="current password"):
         accounts.delete_account(ada.principal, "wrong")
     assert order == []
     accounts.delete_account(ada.principal, PHRASE)
