@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from sqlalchemy import Engine, func, select
+from sqlalchemy import Engine, func, or_, select
 from sqlalchemy.orm import Session
 
 from core.accounts import Accounts, Principal
@@ -147,7 +147,8 @@ class Uploads:
         with transaction(self._engine) as session:
             row = _row(session, spec, principal.user_id)
             waiting = select(RunRow.id).where(
-                RunRow.owner_id == principal.user_id, RunRow.data == spec,
+                RunRow.owner_id == principal.user_id,
+                or_(RunRow.data == spec, RunRow.request["calibration"].as_string() == spec),
                 RunRow.status.in_(("queued", "running", "interrupted")),
             )
             if session.scalar(waiting.limit(1)) is not None:

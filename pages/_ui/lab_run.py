@@ -12,7 +12,7 @@ from core.experiments.sweeps import variations
 from core.recipes import Recipe, describe
 from pages._ui import errors, i18n, services
 from pages._ui.lab_past import Past
-from pages._ui.lab_subject import Subject
+from pages._ui.lab_subject import Subject, image_sets
 from pages._ui.state import state
 from pages._ui.text import plain
 
@@ -28,31 +28,41 @@ def run_buttons(principal: Principal, subject: Subject, recipe: Recipe | None, k
         with st.popover(_("Sweep"), icon=":material/stacked_line_chart:", disabled=recipe is None):
             recipes = _sweep(recipe) if recipe is not None else []
         with st.popover(_("Options"), icon=":material/tune:"):
-            name, seed, limit = _options()
+            name, seed, limit, calibration = _options(principal, subject)
     if recipe is not None and clicked:
         recipes = [recipe]
     elif not (recipes and st.session_state.get("lab.sweep_now")):
         return
     requests = [
-        RunRequest(model=subject.model, data=subject.data, recipe=each.model_dump(mode="json"), seed=seed, limit=limit)
+        RunRequest(model=subject.model, data=subject.data, calibration=calibration,
+                   recipe=each.model_dump(mode="json"), seed=seed, limit=limit)
         for each in recipes
     ]
     told = [_kept(estimate(known.profile, each, known.learned)) for each in recipes]
     with errors.shown():
-        services.experiments().submit(principal, requests, name if len(recipes) == 1 else "", told)
+        queued = services.experiments().submit(principal, requests, name if len(recipes) == 1 else "", told)
+        # A reload finds the recipe again.
+        state.forked = st.query_params["fork"] = queued[-1].id
+        st.query_params.pop("share", None)
         state.notice = (_("The run is queued. You may leave the page; it goes on.") if len(recipes) == 1 else
                         _("{count} runs are queued. You may leave the page; they go on.").format(count=len(recipes)))
         st.rerun()
 
 
-def _options() -> tuple[str, int, int | None]:
+def _options(principal: Principal, subject: Subject) -> tuple[str, int, int | None, str | None]:
     _ = i18n.translate()
     name = st.text_input(_("Name of the run"), key="lab.name", max_chars=120,
                          placeholder=_("The recipe in words"))
     seed = st.number_input(_("Seed"), 0, 2**31 - 1, 0, key="lab.seed", help=_("Decides every random choice."))
     limit = st.number_input(_("Test on at most"), 8, 100_000, None, key="lab.limit", placeholder=_("all images"),
                             help=_("Fewer test images are faster and leave wider intervals."))
-    return name, int(seed), None if limit is None else int(limit)
+    sets = {"": _("the same images, those that are not tested on"), **image_sets(principal)[0]}
+    sets.pop(subject.data, None)
+    calibration = st.selectbox(
+        _("Calibrate on"), list(sets), key=f"lab.calibration.{subject.data}", format_func=sets.__getitem__,
+        help=_("The images that ranges are read from and weights are refitted on. Those of another set "
+               "need no labels, and leave more of the first one for testing."))
+    return name, int(seed), None if limit is None else int(limit), calibration or None
 
 
 def _sweep(recipe: Recipe) -> list[Recipe]:

@@ -56,12 +56,7 @@ def choose_subject(principal: Principal) -> Subject | None:
     with left:
         name = st.selectbox(_("Model"), list(cards), key="lab.model",
                             format_func=lambda key: cards[key].text(i18n.language()).title)
-    sets = {spec: _(_NAMES.get(spec, spec)) for spec in (*BUILT_IN, *DOWNLOADS)}
-    labelled = {spec: spec != "photos" for spec in sets}
-    for upload in services.uploads().uploads(principal):
-        kind = (_("{images} images in {classes} classes") if upload.classes else _("{images} images, no labels"))
-        labelled[upload.spec] = upload.classes > 0
-        sets[upload.spec] = f"{upload.name} · {kind.format(images=upload.images, classes=upload.classes)}"
+    sets, labelled = image_sets(principal)
     wanted = _FIRST.get(name, "photos")
     _take_from_address("data", "lab.data", list(sets), wanted)
     with right:
@@ -72,6 +67,18 @@ def choose_subject(principal: Principal) -> Subject | None:
         _upload(principal)
     st.query_params["model"], st.query_params["data"] = name, data
     return Subject(cards[name], data, labelled[data])
+
+
+def image_sets(principal: Principal) -> tuple[dict[str, str], dict[str, bool]]:
+    """Return what each set of images that a person may use is called, and whether it has labels."""
+    _ = i18n.translate()
+    sets = {spec: _(_NAMES.get(spec, spec)) for spec in (*BUILT_IN, *DOWNLOADS)}
+    labelled = {spec: spec != "photos" for spec in sets}
+    for upload in services.uploads().uploads(principal):
+        kind = (_("{images} images in {classes} classes") if upload.classes else _("{images} images, no labels"))
+        labelled[upload.spec] = upload.classes > 0
+        sets[upload.spec] = f"{upload.name} · {kind.format(images=upload.images, classes=upload.classes)}"
+    return sets, labelled
 
 
 def baseline_card(base: Baseline | None) -> None:

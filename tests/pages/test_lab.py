@@ -1,6 +1,7 @@
 
 import pytest
 
+from core.errors import BusyError
 from core.experiments.estimates import History, estimate
 from core.recipes import Step, load_recipe, register, setting
 from core.recipes.step import REGISTRY
@@ -245,6 +246,35 @@ def test_a_zip_that_cannot_be_used_is_one_sentence(content):
     assert not test.exception
     assert len(test.error) == 1
     assert services.uploads().uploads(person(test)) == []
+
+
+def test_calibration_images_can_come_from_another_set():
+    test = page("lab").run()
+    test.file_uploader[0].set_value(("numbers.zip", digits_zip(), "application/zip")).run()
+    (upload,) = services.uploads().uploads(person(test))
+    next(s for s in test.selectbox if s.key == "lab.data").set_value("digits").run()
+    chosen = next(s for s in test.selectbox if s.key == "lab.calibration.digits")
+    assert "digits" not in [option.partition(":")[0] for option in chosen.options]
+    chosen.set_value(upload.spec).run()
+    button(test, "Run").click().run()
+    assert not test.exception
+    (run,) = waiting(test)
+    assert run.request.calibration == upload.spec
+    with pytest.raises(BusyError, match="not finished"):
+        services.uploads().delete(person(test), upload.spec)
+
+
+def test_a_reload_after_a_run_finds_the_recipe_again():
+    test = page("lab").run()
+    test.slider[0].set_value(0.7).run()
+    button(test, "Run").click().run()
+    (run,) = waiting(test)
+    assert test.query_params["fork"] in (run.id, [run.id])
+    again = page("lab", user="finch")
+    again.session_state["secateur.token"] = test.session_state["secateur.token"]
+    again.query_params["fork"] = run.id
+    again.run()
+    assert again.slider[0].value == 0.7
 
 
 def test_addresses_choose_model_data_and_a_recipe_to_start_from():
