@@ -11,7 +11,7 @@ from core.charts.classes import BLUE, VERMILION
 
 GREY = "#767676"
 _ROW = 46
-_WIDTH = 190
+_WIDTH = 215
 _SHAPES = {"baseline": "square", "finished": "circle", "failed": "cross", "refused": "cross"}
 _COLOURS = {"baseline": "#1C241D", "finished": BLUE, "failed": VERMILION, "refused": GREY}
 
@@ -50,7 +50,7 @@ def orders_tree(frame: pd.DataFrame, *, words: Mapping[str, str], titles: Mappin
         shape=alt.Shape("kind:N", title=None, scale=alt.Scale(domain=names, range=[_SHAPES[s] for s in shown])),
         tooltip=[alt.Tooltip("label:N", title=titles["label"]), alt.Tooltip("kind:N", title=titles["state"]),
                  alt.Tooltip("figures:N", title=titles["figures"]), alt.Tooltip("note:N", title=titles["note"])])
-    above = alt.Chart(rows).mark_text(align="left", dx=9, dy=-8, fontWeight="bold").encode(x=x, y=y, text="label:N")
+    above = alt.Chart(rows).mark_text(align="left", dx=9, dy=-9, fontWeight="bold").encode(x=x, y=y, text="label:N")
     below = alt.Chart(rows).mark_text(align="left", dx=9, dy=7, fontSize=10, color=GREY).encode(
         x=x, y=y, text="figures:N")
     chart: alt.LayerChart = alt.LayerChart(layer=[lines, points, above, below]).properties(

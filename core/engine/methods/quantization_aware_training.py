@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from core.engine.clustering.shared_scale import FEW
+from core.engine.clustering.codes import codes
+from core.engine.clustering.shared_scale import FEW, with_shared_scales
 from core.engine.convert import to_tflite
 from core.engine.facts import model_facts
 from core.engine.methods.frame import Context, Finding, Outcome, State, implements
@@ -42,9 +43,10 @@ def apply(step: QuantizationAwareTraining, state: State, context: Context) -> Ou
     context.progress(0.02, N_("Preparing the layers"))
     bare = rewritten(state.model)
     in_float = _in_float(step, bare)
-    few = [name for name, count in state.promise.distinct.items() if count <= FEW]
+    grid = state.promise.grid
+    few = [name for name, count in state.promise.distinct.items() if count <= FEW and name not in grid]
     model = rounding.with_rounding(bare, few)
-    held = ties(rounding.kernels(model), state.masks, state.promise.distinct)
+    held = ties(rounding.kernels(model), state.masks, state.promise.distinct, grid)
     images = np.asarray(context.calibration[:_CALIBRATION], np.float32)
     ranges.begin(model, ranges.measured(bare, images, context), bare.layers[0].name)
     context.progress(0.1, N_("Training with rounding"))
@@ -54,13 +56,17 @@ def apply(step: QuantizationAwareTraining, state: State, context: Context) -> Ou
     artifact = rounding.to_int8(model, step.io)
     bare = rounding.plain(model, bare)
     reference = to_tflite(bare, scheme="float32")
+    if grid:
+        artifact = with_shared_scales(artifact, reference, (), grid)
     context.progress(0.95, N_("Comparing layer by layer"))
     names = [layer.name for layer in bare.layers if layer.weights]
     rows = compare_layers(reference, artifact, images[:_REPORT_IMAGES], names)
     way = _way(state)
     details |= {"layers": rows, "kept_in_float": list(in_float), "way": way, "engine": "converter",
                 "calibration_images": len(images)}
-    promise = state.promise.also(scheme="int8", io=step.io, float_layers=tuple(in_float))
+    stored = {name: int(np.unique(codes(bare.get_layer(name), grid[name])).size) for name in grid}
+    promise = state.promise.also(scheme="int8", io=step.io, float_layers=tuple(in_float),
+                                 distinct={**state.promise.distinct, **stored})
     return Outcome(bare, promise=promise, details=details, findings=_findings(step, details, context),
                    artifact=artifact)
 

@@ -48,7 +48,7 @@ class ChannelQuantizer(quantizers.LastValueQuantizer):  # type: ignore[misc]
         """Round to the grid."""
         shape = inputs.shape
         channels = weights["min_var"].shape[0]
-        flat = inputs if channels == shape[-1] else tf.reshape(inputs, [*shape[:-2], channels])
+        flat = inputs if channels == shape[-1] else tf.reshape(inputs, [1, *shape[:-2], channels])
         return tf.reshape(super().__call__(flat, training, weights, **options), shape)
 
     def get_config(self) -> dict[str, Any]:

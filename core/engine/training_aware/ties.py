@@ -6,13 +6,13 @@ batch norm follows or scales are per channel; here kernels are projected after e
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from core.engine.methods.frame import Mask
+from core.engine.methods.frame import Array, Mask
 
 
 class Tie:
@@ -26,14 +26,19 @@ class Tie:
         True where a weight lives, or None.
     shared
         Whether places that hold equal values now must hold equal values always.
+    scales
+        Output channel to its scale, float32 [channels], where values are shared in units of those.
     """
 
-    def __init__(self, kernel: Any, mask: Mask | None, shared: bool) -> None:
+    def __init__(self, kernel: Any, mask: Mask | None, shared: bool, scales: Sequence[float] | None = None) -> None:
         self.kernel = kernel
         self.mask = None if mask is None or mask.all() else tf.constant(mask.astype(np.float32))
         self.groups, self.count = None, 0
-        if shared:
-            values, places = np.unique(kernel.numpy(), return_inverse=True)
+        value = kernel.numpy()
+        self.scales = np.ones((), np.float32) if scales is None else _along_channels(value, scales)
+        if shared or scales is not None:
+            units = value if scales is None else np.rint(value / self.scales)
+            values, places = np.unique(units, return_inverse=True)
             self.groups, self.count = tf.constant(places.ravel().astype(np.int32)), len(values)
 
     def averaged(self, value: Any) -> Any:
@@ -45,10 +50,19 @@ class Tie:
 
     def hold(self) -> None:
         """Put the kernel back where it must be."""
-        self.kernel.assign(self.averaged(self.kernel))
+        self.kernel.assign(self.averaged(self.kernel / self.scales) * self.scales)
 
 
-def ties(kernels: Mapping[str, Any], masks: Mapping[str, Mask], shared: Collection[str]) -> dict[str, Tie]:
+def _along_channels(kernel: Array, scales: Sequence[float]) -> Array:
+    """Return scales of the output channels, the last axis or for depthwise kernels the last two, for broadcasting."""
+    given = np.array(scales, np.float32)
+    return given if given.size == kernel.shape[-1] else given.reshape(kernel.shape[-2:])
+
+
+def ties(
+    kernels: Mapping[str, Any], masks: Mapping[str, Mask], shared: Collection[str],
+    grid: Mapping[str, Sequence[float]],
+) -> dict[str, Tie]:
     """Return the tie of each kernel that has one, by the layer's name."""
-    return {name: Tie(kernel, masks.get(name), name in shared) for name, kernel in kernels.items()
-            if name in shared or (name in masks and not masks[name].all())}
+    return {name: Tie(kernel, masks.get(name), name in shared, grid.get(name)) for name, kernel in kernels.items()
+            if name in shared or name in grid or (name in masks and not masks[name].all())}

@@ -55,7 +55,7 @@ class QuantizationAwareTraining(Step):
         help=N_("Refuse a model with layers that TFMOT cannot quantize, naming them, or leave these in float."),
         choices={"refuse": N_("refuse"), "float": N_("leave in float")}, advanced=True)
     learning_rate: float = setting(
-        1e-4, title=N_("Learning rate"), help=N_("Of the Adam optimizer."), gt=0, le=1, scale="log", advanced=True)
+        3e-4, title=N_("Learning rate"), help=N_("Of the Adam optimizer."), gt=0, le=1, scale="log", advanced=True)
     batch_size: int = setting(
         32, title=N_("Batch size"), help=N_("Images per training step."), unit=N_("images"), ge=1, le=1024, step=1,
         advanced=True)
