@@ -37,12 +37,12 @@ class Clock:
     def __call__(self) -> datetime:
         return self.moment
 
-    def move(self, seconds: float) -> None:
-        """Move forward."""
-        self.moment += timedelta(seconds=seconds)
+    def move(self, **delta: float) -> None:
+        """Move by a ``timedelta``'s keywords, forwards or back."""
+        self.moment += timedelta(**delta)
 
 
-def attempt(accounts: Accounts, login: str, password: str, address: str) -> str:
+def attempt(accounts: Accounts, login: str, address: str, password: str = "wrong password") -> str:
     """Return "checked" (and wrong), "refused" (throttled) or "in"."""
     try:
         accounts.sign_in(login, password, address)
@@ -58,10 +58,10 @@ def timing(accounts: Accounts, clock: Clock, n: int) -> dict[str, float]:
     seconds: dict[str, list[float]] = {"known": [], "unknown": []}
     for i in range(n + 5):
         for kind in ("known", "unknown") if i % 2 else ("unknown", "known"):
-            clock.move(86_500)  # out of every window: no try is refused
+            clock.move(seconds=86_500)  # out of every window: no try is refused
             login = "owner" if kind == "known" else f"stranger{i}"
             started = time.perf_counter()
-            outcome = attempt(accounts, login, "wrong password", f"192.0.2.{i % 200}")
+            outcome = attempt(accounts, login, f"192.0.2.{i % 200}")
             if outcome != "checked":
                 raise RuntimeError(f"a timed try was {outcome}")
             if i >= 5:
@@ -73,19 +73,20 @@ def timing(accounts: Accounts, clock: Clock, n: int) -> dict[str, float]:
 
 def pattern(accounts: Accounts, clock: Clock, one_account: bool, n: int) -> dict[str, object]:
     """Try ``n`` wrong passwords, one a second, then let the owner in."""
-    clock.move(10 * 86_400)
+    clock.move(days=10)
     outcomes = []
     for i in range(n):
         login, address = ("owner", f"198.51.100.{i % 20}") if one_account else (f"name{i}", "198.51.100.1")
-        outcomes.append(attempt(accounts, login, "wrong password", address))
-        clock.move(1)
+        outcomes.append(attempt(accounts, login, address))
+        clock.move(seconds=1)
     result: dict[str, object] = {
         "tries": n, "checked": outcomes.count("checked"), "refused": outcomes.count("refused"),
-        "owner_at_a_known_address": attempt(accounts, "owner", PHRASE, "203.0.113.1"),
+        "owner_at_a_known_address": attempt(accounts, "owner", "203.0.113.1", PHRASE),
     }
     waited = 0
-    while attempt(accounts, "owner", PHRASE, "203.0.113.77" if one_account else "198.51.100.1") != "in":
-        clock.move(1)
+    elsewhere = "203.0.113.77" if one_account else "198.51.100.1"
+    while attempt(accounts, "owner", elsewhere, PHRASE) != "in":
+        clock.move(seconds=1)
         waited += 1
     return {**result, "owner_elsewhere_waits_seconds": waited}
 

@@ -84,6 +84,7 @@ class Settings(BaseSettings):
     database_url: str = ""
     storage_url: str = ""
     scheduler: str = ""
+    mirror: str = ""
     mlflow: str = ""
     cookie_key: str = ""
     language: Literal["en", "fr"] = "en"

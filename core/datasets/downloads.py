@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import os
 import tarfile
 import uuid
 import zipfile
@@ -88,8 +87,8 @@ def downloaded(
 ) -> Dataset:
     """Return a named set, fetching and preparing what is not in ``settings.home/"datasets"`` yet.
 
-    ``SECATEUR_MIRROR`` in the environment is a URL under which the files are looked for instead, by
-    their own names; the content is checked all the same.
+    ``settings.mirror`` is a URL under which the files are looked for instead, by their own names; the
+    content is checked all the same.
 
     Parameters
     ----------
@@ -113,7 +112,7 @@ def downloaded(
     if not prepared.exists():
         with _alone(folder, name):
             if not prepared.exists():
-                _obtain(source, folder, prepared, name, progress)
+                _obtain(source, folder, prepared, name, progress, settings.mirror)
     if source.kind == "tar of photos":
         size = prepared.stat().st_size / 1e6 + 1
         own = settings.limits.model_copy(update={"dataset_mb": size, "dataset_images": 10**6})
@@ -122,9 +121,9 @@ def downloaded(
 
 
 def _obtain(
-    source: Download, folder: Path, prepared: Path, name: str, progress: Progress | None
+    source: Download, folder: Path, prepared: Path, name: str, progress: Progress | None, mirror: str
 ) -> None:
-    files = [fetch(_address(f), folder, f.size, f.sha256, progress) for f in source.files]
+    files = [fetch(_address(f, mirror), folder, f.size, f.sha256, progress) for f in source.files]
     write = {"tar of photos": _zip_of_tar, "cifar": _arrays_of_cifar, "idx": _arrays_of_idx}
     _atomically(prepared, lambda target: write[source.kind](files, target), name)
     for file in files:
@@ -152,8 +151,7 @@ def _unwritten(name: str) -> StorageError:
     )
 
 
-def _address(file: File) -> str:
-    mirror = os.environ.get("SECATEUR_MIRROR", "")
+def _address(file: File, mirror: str) -> str:
     return f"{mirror.rstrip('/')}/{file.url.rsplit('/', 1)[-1]}" if mirror else file.url
 
 

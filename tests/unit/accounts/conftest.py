@@ -3,35 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 from sqlalchemy import Engine
 
+from benchmarks.accounts import PHRASE, Clock
 from core.accounts import LOCAL, Accounts, Hasher, SignedIn
 from core.settings import Settings
 
-PHRASE = "violet kettle orbit mango"
-
-
-class Clock:
-    """A clock that stands still until it is told to move."""
-
-    def __init__(self) -> None:
-        self.moment = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
-
-    def __call__(self) -> datetime:
-        return self.moment
-
-    def move(self, **delta: float) -> None:
-        """Move by a ``timedelta``'s keywords, forwards or back."""
-        self.moment += timedelta(**delta)
+__all__ = ["PHRASE", "Clock"]
 
 
 @pytest.fixture
 def clock() -> Clock:
     """A clock at a fixed moment."""
-    return Clock()
+    return Clock(datetime(2026, 11, 24, 12, 0, tzinfo=UTC))
 
 
 @pytest.fixture

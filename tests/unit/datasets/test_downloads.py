@@ -211,8 +211,13 @@ def source(server: Server, kind: str, files: dict[str, bytes], classes: tuple[st
 
 
 @pytest.fixture
-def mirror(server: Server, monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Server:
-    monkeypatch.setenv("SECATEUR_MIRROR", server.url)
+def settings(settings: Settings, server: Server) -> Settings:
+    """Settings that name the server as the mirror of all downloads."""
+    return settings.model_copy(update={"mirror": server.url})
+
+
+@pytest.fixture
+def mirror(server: Server) -> Server:
     return server
 
 
