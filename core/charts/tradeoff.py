@@ -103,11 +103,11 @@ def _drawn(
 
 def _named(line: alt.Chart, channel: str, place: dict[str, alt.X | alt.Y]) -> alt.Chart:
     """Return the word beside a baseline: at the left end of a level one, at the foot of an upright one."""
-    if channel == "y":
-        mark, other = {"align": "left", "dx": 6, "dy": 9}, {"x": alt.value(0)}
-    else:
-        mark, other = {"align": "right", "dx": -6, "dy": -8, "baseline": "bottom"}, {"y": alt.value("height")}
-    chart: alt.Chart = line.mark_text(color=GREY, fontSize=11, **mark).encode(**place, **other, text="what:N")
+    upright = channel == "x"
+    text = line.mark_text(color=GREY, fontSize=11, align="right" if upright else "left", dx=-6 if upright else 6,
+                          baseline="bottom" if upright else "middle", dy=-8 if upright else 9)
+    other = alt.YValue("height") if upright else alt.XValue(0)
+    chart: alt.Chart = text.encode(other, **place, text="what:N")
     return chart
 
 

@@ -173,7 +173,7 @@ def estimate(profile: ModelProfile, recipe: Recipe, past: History) -> Estimate:
     speed, base = _spread(found["speed"]), past.baseline
     top1 = base.top1 if base else None
     return Estimate(
-        file_bytes=_spread(found["file"]), gzip_bytes=_spread(found["gzip"]), macs=profile.macs,
+        file_bytes=_spread(found["file"]), gzip_bytes=_spread(found["gzip"]), macs=before.macs,
         nonzero_macs=before.nonzero_macs, loss=loss, damage=damage, speed=speed,
         accuracy=None if top1 is None else Expected(
             value=top1 * (1 - loss.value), low=top1 * (1 - loss.high), high=top1 * (1 - loss.low)),

@@ -160,3 +160,44 @@ def test_a_step_that_nobody_foresaw_is_named_and_widens_the_range(digits):
         del REGISTRY["shrug"]
     assert found.unknown == ("shrug",)
     assert found.gzip_bytes.high > known.gzip_bytes.high
+
+
+@pytest.mark.parametrize("steps", [
+    [{"step": "channels", "macs": 0.5}], [{"step": "channels", "channels": 0.3}], [{"step": "low_rank", "error": 0.3}],
+    [{"step": "low_rank", "ratio": 0.4}], [{"step": "low_rank", "rank": 8}], [{"step": "cluster", "clusters": 16}],
+    [{"step": "magnitude", "sparsity": 0.5}, {"step": "cluster", "clusters": 16}],
+    [{"step": "channels", "macs": 0.5}, {"step": "quantize", "scheme": "int8"}],
+])
+def test_steps_that_change_shapes_or_values_are_foreseen_as_smaller_with_a_wide_range(digits, steps):
+    found = estimate(digits, load_recipe({"steps": steps}), History())
+    plain = estimate(digits, load_recipe({"steps": [{"step": "quantize", "scheme": "float16"}]}), History())
+    assert found.unknown == ()
+    assert found.gzip_bytes.value < digits.gzip_bytes
+    assert found.gzip_bytes.high / found.gzip_bytes.low > plain.gzip_bytes.high / plain.gzip_bytes.low
+    assert 0 < found.loss.low < found.loss.value < found.loss.high < 1
+    if steps[0]["step"] != "cluster" and steps[-1]["step"] != "cluster":
+        assert found.macs < digits.macs
+        assert found.speed.value > 1
+
+
+def test_the_more_goes_the_smaller_the_faster_and_the_worse(digits):
+    for field, values in (("channels", [{"macs": m} for m in (0.1, 0.3, 0.6)]),
+                          ("cluster", [{"clusters": c} for c in (256, 32, 8)]),
+                          ("low_rank", [{"error": e} for e in (0.02, 0.1, 0.4)])):
+        found = [estimate(digits, load_recipe({"steps": [{"step": field, **v}]}), History()) for v in values]
+        sizes, losses = [f.gzip_bytes.value for f in found], [f.loss.value for f in found]
+        assert sizes == sorted(sizes, reverse=True)
+        assert losses == sorted(losses)
+        assert [f.macs for f in found] == sorted([f.macs for f in found], reverse=True)
+
+
+def test_a_fraction_of_multiplications_is_what_the_estimate_counts(digits):
+    found = estimate(digits, load_recipe({"steps": [{"step": "channels", "macs": 0.25}]}), History())
+    assert found.macs == pytest.approx(0.75 * digits.macs, rel=1e-3)
+
+
+def test_training_with_the_rounding_is_expected_to_lose_less_than_rounding_afterwards(digits):
+    trained, rounded = (estimate(digits, load_recipe({"steps": steps}), History()) for steps in (
+        [{"step": "quantization_aware_training"}], [{"step": "quantize", "scheme": "int8"}]))
+    assert trained.loss.value < rounded.loss.value
+    assert trained.file_bytes.value == pytest.approx(rounded.file_bytes.value)
