@@ -32,6 +32,7 @@ SEARCHING, FINALS = N_("Trying recipes"), N_("Measuring the finalists")
 _KEPT_FILES = 8
 _RECORDS = 40
 _STRIKES = 2
+_PROPOSALS = 15
 
 
 class Driver:
@@ -60,6 +61,7 @@ class Driver:
         if queued:
             self._wake()
         if collected:
+            self._exhausted = False  # what was learned may make other recipes fit
             self._drop_files(study)
 
     def _search(self, study: Study, pace: Pace, row: StudyRow) -> bool:
@@ -89,7 +91,7 @@ class Driver:
         tried = self._tried(study, row)
         taken = [identity(load_recipe(t.recipe)) for t in row.trials] + sorted(self._pruned)
         expect = self._expectation(study)
-        for _ in range(6):
+        for _ in range(_PROPOSALS):
             found = propose(space, tried, known(space, study.wish), taken, sampler=study.sampler, seed=study.seed,
                             expect=expect)
             if found is None:

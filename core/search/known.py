@@ -23,6 +23,10 @@ def _shared(clusters: int) -> dict[str, Any]:
     return {"step": "cluster", "clusters": clusters}
 
 
+def _taught(minutes: float) -> dict[str, Any]:
+    return {"step": "distill", "minutes": minutes, "labels": True}
+
+
 def _fewer(macs: float) -> dict[str, Any]:
     return {"step": "channels", "macs": macs}
 
@@ -39,9 +43,10 @@ def _starts(space: Space, wish: Wish) -> list[list[dict[str, Any]]]:
                 [_zeros(0.5), {"step": "recalibrate"}, _INT8], [_zeros(0.5), _shared(16), _INT8]]
     if epochs < 5:
         return one_shot
-    trained = [[_trained(0.85, epochs), _INT8], [_trained(0.92, epochs), _INT8],
-               [_trained(0.85, epochs), _shared(16), _INT8], [_trained(0.9, epochs), _shared(8), _INT8],
-               [_trained(0.95, epochs), _INT8]]
+    taught = _taught(min(0.25, 0.1 * space.conditions.minutes))
+    trained = [[_zeros(0.7), _shared(16), _INT8], [_zeros(0.8), taught, _shared(16), _INT8],
+               [_fewer(0.3), _zeros(0.6), taught, _shared(16), _INT8], [_zeros(0.87), taught, _shared(16), _INT8],
+               [_fewer(0.4), _zeros(0.7), taught, _shared(16), _INT8], [_trained(0.85, epochs), _INT8]]
     return [one_shot[0], *trained, *one_shot[1:5]]
 
 

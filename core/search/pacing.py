@@ -58,11 +58,10 @@ class Pace:
         """Return how long a recipe will take, from those like it, else in proportion to its complexity."""
         like = [s for s in self.seen if s.kinds == kinds]
         if like:
-            return 1.15 * max(s.seconds * max(1.0, complexity / max(s.complexity, 1e-9)) for s in like)
+            return 1.1 * float(np.median([s.seconds * max(1.0, complexity / max(s.complexity, 1e-9)) for s in like]))
         if self.seen:
             pace = float(np.median([s.seconds / max(s.complexity, 1e-9) for s in self.seen]))
-            least = min(s.seconds for s in self.seen)
-            return max(least, 1.15 * pace * complexity)
+            return max(min(s.seconds for s in self.seen), pace * complexity)
         return min(_FIRST_GUESS, 0.5 * self.left)
 
     def may_start(self, complexity: float, kinds: tuple[str, ...]) -> bool:

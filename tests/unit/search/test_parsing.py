@@ -49,7 +49,9 @@ def test_the_examples_shown_can_be_read(text: str) -> None:
     assert parse_wish(text).limits
 
 
-@pytest.mark.parametrize("text", ["", "  ", "hello", "under 5", "3 elephants, be smallest", "x" * (MOST_CHARACTERS + 1)])
+@pytest.mark.parametrize(
+    "text", ["", "  ", "hello", "under 5", "3 elephants, be smallest", "smallest " * MOST_CHARACTERS],
+    ids=["empty", "blank", "hello", "no unit", "elephants", "too long"])
 def test_not_understood_shows_examples(text: str) -> None:
     with pytest.raises(InputError) as caught:
         parse_wish(text)
