@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import altair as alt
 import pandas as pd
@@ -106,8 +106,8 @@ def _named(line: alt.Chart, channel: str, place: dict[str, alt.X | alt.Y]) -> al
     upright = channel == "x"
     text = line.mark_text(color=GREY, fontSize=11, align="right" if upright else "left", dx=-6 if upright else 6,
                           baseline="bottom" if upright else "middle", dy=-8 if upright else 9)
-    other = alt.YValue("height") if upright else alt.XValue(0)
-    chart: alt.Chart = text.encode(other, **place, text="what:N")
+    other: dict[str, Any] = {"y": alt.value("height")} if upright else {"x": alt.value(0)}
+    chart: alt.Chart = text.encode(**place, **other, text="what:N")
     return chart
 
 
