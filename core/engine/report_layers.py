@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
-from core.measurement.graph import TfliteModel, Weight
+from core.measurement.graph import Tensor, TfliteModel, Weight
 from core.measurement.tflite_file import read_tflite
 
 Array = np.ndarray[Any, np.dtype[Any]]
+_THREADS = 2
 
 
 def compare_layers(
@@ -43,7 +44,7 @@ def compare_layers(
     """
     first, second = parse(reference), parse(other)
     weights = {w.name: w for w in second.weights}
-    outputs = _outputs(reference, first, images), _outputs(other, second, images)
+    ratios = _output_decibels((reference, first), (other, second), images)
     rows = []
     for weight in first.weights:
         twin = weights.get(weight.name)
@@ -53,8 +54,7 @@ def compare_layers(
             "type": twin.tensor.type if twin else None,
             "weights": weight.tensor.size,
             "weight_db": decibels(weight.tensor.real(), twin.tensor.real()) if twin else None,
-            "output_db": decibels(outputs[0][weight.name], outputs[1][weight.name])
-            if weight.name in outputs[1] else None,
+            "output_db": ratios.get(weight.name),
         })
     return rows
 
@@ -76,32 +76,51 @@ def parse(content: bytes) -> TfliteModel:
 
 def decibels(signal: Array, noisy: Array) -> float | None:
     """Return 10 log10 of signal power over error power; None for different shapes, or without error."""
-    if signal.shape != noisy.shape:
-        return None
-    error = float(np.square(signal.astype(np.float64) - noisy).sum())
-    power = float(np.square(signal.astype(np.float64)).sum())
+    return None if signal.shape != noisy.shape else _ratio(*_powers(signal, noisy))
+
+
+def _powers(signal: Array, noisy: Array) -> Array:
+    """Return the power of the signal and of the error, float64 [2]."""
+    exact = signal.astype(np.float64)
+    return np.array([np.square(exact).sum(), np.square(exact - noisy).sum()])
+
+
+def _ratio(power: float, error: float) -> float | None:
     return 10 * math.log10(power / error) if error > 0 and power > 0 else None
 
 
-def _outputs(content: bytes, model: TfliteModel, images: Array) -> dict[str, Array]:
-    """Return each layer's outputs as float32 [n, ...] by the name of its tensor."""
+def _output_decibels(
+    first: tuple[bytes, TfliteModel], second: tuple[bytes, TfliteModel], images: Array
+) -> dict[str, float | None]:
+    """Return the ratio of each layer whose output both files have in the same shape, by the name of its tensor.
+
+    Powers are added up image by image: all outputs of a network on a few images would fill a gigabyte.
+    """
+    totals: dict[str, Array] = {}
+    for exact, noisy in zip(_outputs(*first, images), _outputs(*second, images), strict=True):
+        for name, signal in exact.items():
+            if name in noisy and noisy[name].shape == signal.shape:
+                totals[name] = totals.get(name, 0.0) + _powers(signal, noisy[name])
+    return {name: _ratio(*powers) for name, powers in totals.items()}
+
+
+def _outputs(content: bytes, model: TfliteModel, images: Array) -> Iterator[dict[str, Array]]:
+    """Yield for each image every layer's output as float32 [1, ...] by the name of its tensor."""
     interpreter = Interpreter(
-        model_content=content, experimental_preserve_all_tensors=True,
+        model_content=content, experimental_preserve_all_tensors=True, num_threads=_THREADS,
         experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
     interpreter.allocate_tensors()
     entrance = interpreter.get_input_details()[0]
     wanted = {w.name: w.operator.outputs[0] for w in model.weights}
-    found: dict[str, list[Array]] = {name: [] for name in wanted}
     for image in images:
         interpreter.set_tensor(entrance["index"], _as_input(image[np.newaxis], entrance))
         interpreter.invoke()
-        for name, index in wanted.items():
-            tensor = model.tensors[index]
-            value = interpreter.get_tensor(index).astype(np.float32)
-            if tensor.scale.size:
-                value = (value - float(tensor.zero_point[0])) * float(tensor.scale[0])
-            found[name].append(value)
-    return {name: np.concatenate(parts) for name, parts in found.items() if parts}
+        yield {name: _real(interpreter.get_tensor(index), model.tensors[index]) for name, index in wanted.items()}
+
+
+def _real(value: Array, tensor: Tensor) -> Array:
+    real = value.astype(np.float32)
+    return (real - float(tensor.zero_point[0])) * float(tensor.scale[0]) if tensor.scale.size else real
 
 
 def _as_input(image: Array, details: dict[str, Any]) -> Array:

@@ -19,7 +19,7 @@ from core.engine.reconstruction import allocation, kernels, sensitivity
 from core.engine.reconstruction.fold import fold
 from core.engine.reconstruction.graph import copy_of
 from core.engine.reconstruction.images import BATCH as BATCH
-from core.engine.reconstruction.images import Images, Mosaics
+from core.engine.reconstruction.images import Images, Mosaics, Views
 from core.engine.reconstruction.sequential import Walk, WalkOptions
 from core.engine.reconstruction.solvers import SparseSolver
 from core.errors import InputError
@@ -30,6 +30,7 @@ FEWEST = 8
 HELD_OUT = 0.4
 MOST_HELD_OUT = 4  # batches: a hundred photos show which layer matters
 MOSAICS = 500
+VIEWS = 2
 WIDEST = 6000
 """Inputs of a layer beyond which its second moments would not fit in memory."""
 
@@ -60,7 +61,8 @@ def apply(step: Reconstruction, state: State, context: Context) -> Outcome:
     masks = {n: m for n, m in state.masks.items() if n in matrices and m.shape == matrices[n].shape}
     for name in wide:
         _by_magnitude(work, name, counts[name], masks)
-    errors = _walk(work, reference, [n for n in layers if n not in wide], counts, masks, images, context)
+    pictures = images if context.synthetic else with_views(images, step.images, context)
+    errors = _walk(work, reference, [n for n in layers if n not in wide], counts, masks, pictures, context)
     zeros = {name: float((~masks[name]).mean()) for name in layers if not masks[name].all()}
     rows = [
         {"layer": name, "weights": int(matrices[name].size), "sparsity": float((~masks[name]).mean()),
@@ -73,7 +75,8 @@ def apply(step: Reconstruction, state: State, context: Context) -> Outcome:
         zeros={**state.promise.zeros, **zeros},
         distinct={n: k for n, k in state.promise.distinct.items() if n not in matrices},
     )
-    return Outcome(work, {**state.masks, **masks}, promise, {"layers": rows, "images": len(images)},
+    return Outcome(work, {**state.masks, **masks}, promise,
+                   {"layers": rows, "images": len(images), "views": len(pictures) - len(images)},
                    _findings(wide, context))
 
 
@@ -94,6 +97,12 @@ def chosen_images(most: int, context: Context) -> Images:
     if context.synthetic:
         return Mosaics(context.calibration, chosen, MOSAICS, context.seed)
     return Images(context.calibration, chosen)
+
+
+def with_views(images: Images, most: int, context: Context) -> Images:
+    """Return the images and, where they are fewer than ``most``, up to ``VIEWS`` other views of each."""
+    count = min(most, (1 + VIEWS) * len(images))
+    return Views(context.calibration, images.chosen, count, int(context.rng(8).integers(2**31)))
 
 
 def same_shape(one: Any, other: Any) -> bool:

@@ -10,7 +10,7 @@ import tf_keras
 from core.engine.reconstruction import allocation, kernels
 from core.engine.reconstruction.fold import fold
 from core.engine.reconstruction.graph import Graph, copy_of
-from core.engine.reconstruction.images import Images, Mosaics
+from core.engine.reconstruction.images import Images, Mosaics, Views, views
 from core.engine.reconstruction.sensitivity import (
     Curve,
     divergence,
@@ -355,3 +355,33 @@ def test_mosaics_are_many_the_same_every_time_and_in_range():
     assert len(np.unique(one.reshape(60, -1), axis=0)) == 60
     assert not np.array_equal(one, np.concatenate(list(Mosaics(few, np.arange(20), 60, seed=4).batches())))
     assert made.digest() != Images(few, np.arange(20)).digest()
+
+
+def test_views_follow_the_images_and_are_other_pictures_of_the_same():
+    few = np.random.default_rng(0).random((12, 64, 80, 3)).astype(np.float32)
+    made = Views(few, np.arange(2, 12), 27, seed=3)
+    one, two = (np.concatenate(list(made.batches())) for _ in range(2))
+    assert one.shape == (len(made), 64, 80, 3) == (27, 64, 80, 3)
+    np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(one[:10], few[2:])
+    assert one.min() >= 0
+    assert one.max() <= 1
+    assert len(np.unique(one.reshape(27, -1), axis=0)) == 27
+    assert not np.array_equal(one, np.concatenate(list(Views(few, np.arange(2, 12), 27, seed=4).batches())))
+
+
+def test_a_view_is_a_part_of_the_image_and_half_of_them_are_mirrored():
+    rows, columns = np.meshgrid(np.linspace(0, 1, 64), np.linspace(0, 1, 64), indexing="ij")
+    ramp = np.repeat(np.stack([rows, columns], -1)[None].astype(np.float32), 60, 0)
+    seen = views(ramp, np.random.default_rng(1))
+    high = seen[:, -1, 0, 0] - seen[:, 0, 0, 0]
+    wide = seen[:, 0, -1, 1] - seen[:, 0, 0, 1]
+    assert (high * np.abs(wide)).min() > 0.39
+    assert (high * np.abs(wide)).max() <= 1.0001
+    assert 15 < (wide < 0).sum() < 45
+
+
+def test_small_images_have_no_views():
+    made = Views(images(20), np.arange(20), 60, seed=3)
+    assert len(made) == 20
+    assert sum(len(batch) for batch in made.batches()) == 20
