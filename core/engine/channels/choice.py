@@ -13,23 +13,31 @@ from core.engine.channels.dependencies import Dependencies, Group
 Array = np.ndarray[Any, Any]
 
 
+def multiple(group: Group, round_to: int) -> int:
+    """Return what the count of a group is rounded to: less in groups of which too little would be left to choose."""
+    while round_to > 1 and len(group.units) < 4 * round_to:
+        round_to //= 2
+    return round_to
+
+
 def most(group: Group, round_to: int) -> int:
     """Return how many units of a group may go: one stays, or a whole multiple when counts are rounded."""
-    return max(0, len(group.units) - round_to)
+    return max(0, len(group.units) - multiple(group, round_to))
 
 
 def stride(group: Group, gone: int, round_to: int) -> int:
     """Return how many more units go at once: to the next count that is allowed, about a 64th of the group away."""
+    round_to = multiple(group, round_to)
     left = len(group.units) - gone
     return (left % round_to or round_to) + max(0, len(group.units) // 64 // round_to - 1) * round_to
 
 
 def reachable(found: Dependencies, target: str, round_to: int) -> float:
-    """Return the largest fraction of ``target`` ("macs" or "channels") that can be removed."""
+    """Return the largest fraction of ``target`` ("macs", "parameters" or "channels") that can be removed."""
     if target == "channels":
         total = sum(len(g.units) for g in found.groups)
         return sum(most(g, round_to) for g in found.groups) / max(total, 1)
-    counter = Counter(found)
+    counter = Counter(found, target)
     for index, group in enumerate(found.groups):
         counter.remove(index, most(group, round_to))
     return 1 - counter.left() / max(counter.total, 1)
@@ -43,9 +51,9 @@ def by_damage(found: Dependencies, damage: Array, target: str, fraction: float, 
     damage
         Expected damage of each unit, [units].
     """
-    counter, counts = Counter(found), [0] * len(found.groups)
+    counter, counts = Counter(found, target), [0] * len(found.groups)
     orders = [g.units[np.argsort(damage[g.units], kind="stable")] for g in found.groups]
-    total = counter.total if target == "macs" else float(sum(len(g.units) for g in found.groups))
+    total = float(sum(len(g.units) for g in found.groups)) if target == "channels" else counter.total
     left = total
     while left > (1 - fraction) * total + 1e-9 * total:
         best, price, step = -1, np.inf, 0
@@ -53,7 +61,7 @@ def by_damage(found: Dependencies, damage: Array, target: str, fraction: float, 
             width = stride(group, counts[index], round_to)
             if counts[index] + width > most(group, round_to):
                 continue
-            gain = counter.gain(index, width) if target == "macs" else float(width)
+            gain = float(width) if target == "channels" else counter.gain(index, width)
             asked = float(damage[orders[index][counts[index]: counts[index] + width]].sum()) / max(gain, 1e-9)
             if asked < price:
                 best, price, step = index, asked, width
@@ -61,7 +69,7 @@ def by_damage(found: Dependencies, damage: Array, target: str, fraction: float, 
             break
         counter.remove(best, step)
         counts[best] += step
-        left = counter.left() if target == "macs" else left - step
+        left = left - step if target == "channels" else counter.left()
     return _first(orders, counts)
 
 
@@ -72,7 +80,8 @@ def evenly(found: Dependencies, damage: Array, target: str, fraction: float, rou
     def counts(share: float) -> list[int]:
         result = []
         for group in found.groups:
-            kept = -(-round((1 - share) * len(group.units)) // round_to) * round_to
+            width = multiple(group, round_to)
+            kept = -(-round((1 - share) * len(group.units)) // width) * width
             result.append(min(max(0, len(group.units) - kept), most(group, round_to)))
         return result
 
@@ -80,7 +89,7 @@ def evenly(found: Dependencies, damage: Array, target: str, fraction: float, rou
         gone = counts(share)
         if target == "channels":
             return sum(gone) / max(sum(len(g.units) for g in found.groups), 1)
-        counter = Counter(found)
+        counter = Counter(found, target)
         for index, count in enumerate(gone):
             counter.remove(index, count)
         return 1 - counter.left() / max(counter.total, 1)

@@ -12,22 +12,26 @@ Array = np.ndarray[Any, Any]
 
 
 class Counter:
-    """Keeps count of multiply-accumulates while units go, group by group.
+    """Keeps count of multiply-accumulates, or of weights, while units go, group by group.
 
     Parameters
     ----------
     found
         The traced model.
+    what
+        "macs" for multiply-accumulates per example, "parameters" for the weights of convolutions and dense layers.
 
     Attributes
     ----------
     total
-        Multiply-accumulates of the whole model, per example.
+        Of the whole model.
     """
 
-    def __init__(self, found: Dependencies) -> None:
+    def __init__(self, found: Dependencies, what: str = "macs") -> None:
         maps = found.maps
-        self._scale = np.array([m.positions / (len(m.reads) if m.depthwise else m.groups) for m in maps], np.float64)
+        sizes = [m.kernel if what == "parameters" else m.positions for m in maps]
+        self._scale = np.array([size / (len(m.reads) if m.depthwise else m.groups)
+                                for size, m in zip(sizes, maps, strict=True)], np.float64)
         self._depthwise = np.array([m.depthwise for m in maps], bool)
         self._reads = np.array([len(m.reads) for m in maps], np.float64)
         self._makes = np.array([len(m.makes) for m in maps], np.float64)
@@ -43,7 +47,7 @@ class Counter:
         return counted
 
     def left(self) -> float:
-        """Return the multiply-accumulates of what is left."""
+        """Return the count of what is left."""
         return float(self._count(self._reads, self._makes).sum())
 
     def gain(self, group: int, units: int) -> float:

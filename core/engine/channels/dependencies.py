@@ -27,6 +27,8 @@ class Map:
         The layer's name.
     positions
         Output positions times the kernel's size, over which every pair of channels costs one multiply-accumulate.
+    kernel
+        The kernel's size alone, over which every pair of channels holds one weight.
     groups
         Independent groups of channels.
     depthwise
@@ -37,6 +39,7 @@ class Map:
 
     layer: str
     positions: int
+    kernel: int
     groups: int
     depthwise: bool
     reads: Labels
@@ -164,8 +167,10 @@ def _resolved(
         source = operation.inputs[0]
         if source not in channels:
             channels[source] = units(labels[source])
-        maps.append(Map(layer.name, _positions(layer, shapes[operation.outputs[0]]), int(getattr(layer, "groups", 1)),
-                        is_depthwise(layer), channels[source], channels[operation.outputs[0]]))
+        kernel = int(np.prod(getattr(layer, "kernel_size", 1)))
+        maps.append(Map(layer.name, _positions(shapes[operation.outputs[0]]) * kernel, kernel,
+                        int(getattr(layer, "groups", 1)), is_depthwise(layer), channels[source],
+                        channels[operation.outputs[0]]))
     for name in graph.inputs:
         channels[name] = units(labels[name])
     at_layer = {key: units(part) for key, part in tracker.at_layer.items()}
@@ -173,10 +178,9 @@ def _resolved(
     return Dependencies(graph, channels, at_layer, found.count, found.maps, _groups(found), found.unfollowed)
 
 
-def _positions(layer: Any, made: tuple[int | None, ...]) -> int:
-    """Return output positions times kernel size; inputs of unknown size count as one position."""
-    kernel = int(np.prod(layer.kernel_size)) if hasattr(layer, "kernel_size") else 1
-    return int(np.prod([n or 1 for n in made[1:-1]])) * kernel
+def _positions(made: tuple[int | None, ...]) -> int:
+    """Return output positions; inputs of unknown size count as one."""
+    return int(np.prod([n or 1 for n in made[1:-1]]))
 
 
 def _groups(found: Dependencies) -> tuple[Group, ...]:

@@ -97,8 +97,11 @@ def scan(
     return rates
 
 
-def allot(rates: Sequence[Rate], mean: float) -> dict[str, float]:
-    """Return the bits per weight of each layer, ``mean`` over all weights unless that is more than they can use."""
+def allot(rates: Sequence[Rate], mean: float) -> dict[str, float | None]:
+    """Return the bits per weight of each layer, ``mean`` over all weights unless that is more than they can use.
+
+    None stands for as many as a layer's number of values can use.
+    """
     weights = np.array([r.weights for r in rates], float)
     free = np.array([r.bits for r in rates]) + np.log2([r.divergence / r.weights for r in rates]) / 2
     most = np.array([max(r.most, FEWEST) for r in rates])
@@ -110,7 +113,7 @@ def allot(rates: Sequence[Rate], mean: float) -> dict[str, float]:
         else:
             high = middle
     given = np.clip(free + low, FEWEST, most)
-    return {r.layer: float(b) for r, b in zip(rates, given, strict=True)}
+    return {r.layer: float(b) if b < r.most else None for r, b in zip(rates, given, strict=True)}
 
 
 def read_rates(folder: Path, key: str) -> list[Rate] | None:

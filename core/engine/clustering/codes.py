@@ -1,4 +1,4 @@
-"""The int8 codes of weights that are whole multiples of a scale per output channel."""
+"""How clustered layers are written: int8 codes of scaled weights, and biases without digits that say nothing."""
 
 from __future__ import annotations
 
@@ -17,3 +17,9 @@ def codes(layer: Any, scales: Sequence[float]) -> Array:
     matrix = kernels.to_matrix(kernels.kernel_of(layer).numpy(), layer)
     found: Array = np.rint(matrix / np.array(scales, np.float32).reshape(len(matrix), 1, -1))
     return found
+
+
+def shortened(bias: Array) -> Array:
+    """Return biases to 12 significant bits, float32: their last bytes are zero, and pack to nothing."""
+    mantissa, exponent = np.frexp(bias.astype(np.float32))
+    return np.ldexp(np.rint(np.ldexp(mantissa, 12)), exponent - 12).astype(np.float32)

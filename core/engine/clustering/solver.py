@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from core.engine.clustering.codebook import codebook, nearest
+from core.engine.clustering.codebook import codebook, entropy, nearest
 from core.engine.clustering.rounding import descend, round_with_compensation
 from core.engine.reconstruction.solvers import (
     Problem,
@@ -22,7 +22,9 @@ from core.engine.reconstruction.solvers import (
 Array = np.ndarray[Any, Any]
 _PASSES = 2
 _HIGHEST = 127
-_STEPS_PER_OCTAVE = 8
+_STEPS_PER_OCTAVE = 2
+_SAMPLE = 20000
+_SPACINGS = np.geomspace(0.01, 4, 300)
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,7 @@ class ScaledSolver:
     Attributes
     ----------
     clusters
-        Most codes, the zero included.
+        Most codes, the zero included; with ``bits`` one less where this is even, so that both signs have as many.
     bits, ridge, variance
         See :class:`CodebookSolver`.
     """
@@ -98,12 +100,33 @@ class ScaledSolver:
         return finish(rounded, mask, problem.moments), scales
 
     def grid(self, kernel: Array, importance: Array, mask: Array) -> tuple[Array, Array]:
-        """Return the scales [g, m] and the codes [k], whole numbers from -127 to 127, both float32."""
+        """Return the scales [g, m] and the codes [k], whole numbers from -127 to 127, both float32.
+
+        With ``bits``, codes are neighbouring whole numbers: evenly spaced values cost least for their bits, and all
+        layers then write the same few bytes, so a packer's tables fit all of them. Without, they are k-means' values.
+        """
         size = _sizes(kernel, mask)
-        weight = importance * np.square(size)[:, None]
-        book = codebook((kernel / size[:, None])[mask], weight[mask], self.clusters, True, self.bits)
+        unit, weight = (kernel / size[:, None])[mask], (importance * np.square(size)[:, None])[mask]
+        if self.bits is not None:
+            step, codes = _even(unit, weight, self.clusters, self.bits)
+            return (size * step).astype(np.float32), codes
+        book = codebook(unit, weight, self.clusters, True)
         step = float(np.abs(book).max()) / _HIGHEST or 1.0
         return (size * step).astype(np.float32), np.unique(np.rint(book / step)).astype(np.float32)
+
+
+def _even(unit: Array, weight: Array, count: int, bits: float) -> tuple[float, Array]:
+    """Return the spacing of least error among those that need no more than ``bits``, and the codes, odd in number."""
+    picked = np.argsort(unit, kind="stable")[:: max(1, unit.size // _SAMPLE)]
+    x, w = unit[picked], weight[picked]
+    half = max(1, min((count - 1) // 2, _HIGHEST))
+    best, error = _SPACINGS[-1], np.inf
+    for step in _SPACINGS:
+        found = np.clip(np.rint(x / step), -half, half)
+        missed = float((w * np.square(x - found * step)).sum())
+        if missed < error and entropy(found) <= bits:
+            best, error = step, missed
+    return float(best), np.arange(-half, half + 1, dtype=np.float32)
 
 
 def unit_kernel(kernel: Array) -> Array:

@@ -18,6 +18,8 @@ from core.engine.channels.costs import Counter
 from core.engine.channels.dependencies import Dependencies, trace
 from core.engine.channels.refit import mend
 from core.engine.channels.surgery import rebuild, sliced_masks
+from core.engine.channels.timing import fraction_for_time
+from core.engine.convert import to_tflite
 from core.engine.methods.frame import Array, Context, Finding, Outcome, State, implements
 from core.engine.methods.reconstruction import BATCH, HELD_OUT, chosen_images, crop_cost, same_shape
 from core.engine.reconstruction import sensitivity
@@ -59,9 +61,7 @@ def apply(step: Channels, state: State, context: Context) -> Outcome:
     removable(step, found, state.model.name)
     images = chosen_images(step.images, context)
     damage = expected_damage(step, state, start, found, images, context)
-    what, fraction = step.by()
-    choose = choice.by_damage if step.allocation == "sensitivity" else choice.evenly
-    removed = choose(found, damage, what, fraction, int(step.round_to))
+    removed, timed = chosen(step, start, found, damage, context)
     kept = found.keep(removed)
     errors: dict[str, float] = {}
     if step.refit:
@@ -86,8 +86,28 @@ def apply(step: Channels, state: State, context: Context) -> Outcome:
         "layers": choice.summary(found, removed), "macs": [int(counter.total), int(after)],
         "parameters": [int(start.count_params()), int(smaller.count_params())],
         "channels": [found.count, found.count - len(removed)],
-        "errors": errors, "images": len(images), "unfollowed": list(found.unfollowed)}
+        "errors": errors, "images": len(images), "unfollowed": list(found.unfollowed), "timed": timed}
     return Outcome(smaller, masks, promise, details, _findings(found, 1 - after / max(counter.total, 1), context))
+
+
+def chosen(
+    step: Channels, start: Any, found: Dependencies, damage: Array, context: Context
+) -> tuple[list[int], list[tuple[float, float]]]:
+    """Return the units that go, and what was timed on the way to a target in time."""
+    what, fraction = step.by()
+    choose = choice.by_damage if step.allocation == "sensitivity" else choice.evenly
+    width = int(step.round_to)
+    if what != "latency":
+        return choose(found, damage, what, fraction, width), []
+
+    def smaller(share: float) -> bytes:
+        context.progress(0.7, N_("Timing smaller models"))
+        return to_tflite(rebuild(start, found, choose(found, damage, "macs", share, width)), scheme="float32")
+
+    share, timed = fraction_for_time(
+        smaller, to_tflite(start, scheme="float32"), fraction, choice.reachable(found, "macs", width),
+        context.scratch, context.check_cancelled)
+    return choose(found, damage, "macs", share, width), timed
 
 
 def removable(step: Channels, found: Dependencies, name: str) -> None:
@@ -103,12 +123,14 @@ def removable(step: Channels, found: Dependencies, name: str) -> None:
         raise InputError(N_("No channel of the model {model} can be removed: each one leads to its answers, or to a "
                             "layer that could not be followed ({layers})."),
                          model=name, layers=", ".join(found.unfollowed) or "-")
+    if what == "latency":
+        return  # only timing can tell
     most = choice.reachable(found, what, int(step.round_to))
     if most < fraction:
         raise InputError(
             N_("Channel pruning cannot remove {wanted} of {what} of the model {model}: with one channel left in "
                "every layer, {most} would be gone. Ask for less."),
-            wanted=f"{fraction:.0%}", what={"macs": "MACs", "channels": "channels"}[what], model=name,
+            wanted=f"{fraction:.0%}", what="MACs" if what == "macs" else what, model=name,
             most=f"{np.floor(most * 100):.0f}%")
 
 

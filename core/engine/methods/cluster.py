@@ -18,7 +18,7 @@ import numpy as np
 
 from core.engine.clustering.bits import PROBE, allot, read_rates, scan, write_rates
 from core.engine.clustering.codebook import codebook, entropy, nearest
-from core.engine.clustering.codes import codes
+from core.engine.clustering.codes import codes, shortened
 from core.engine.clustering.solver import CodebookSolver, ScaledSolver
 from core.engine.clustering.training import train
 from core.engine.clustering.walk import LeanWalk
@@ -83,7 +83,7 @@ class Shot:
 
     errors: dict[str, float]
     grid: dict[str, tuple[float, ...]]
-    bits: Mapping[str, float]
+    bits: Mapping[str, float | None]
 
 
 def _in_one_shot(
@@ -118,14 +118,14 @@ def _in_one_shot(
                 raise InputError(N_("The layer '{layer}' could not be refitted: its inputs or weights hold values "
                                     "that are no numbers. Check the model and the images."), layer=view.name)
             done.errors[view.name] = view.problem.moments.error(solution.kernel)
-            view.replace(solution.kernel, solution.bias)
+            view.replace(solution.kernel, shortened(solution.bias))
     return done
 
 
 def _bits(
     step: Cluster, reference: Any, layers: Sequence[str], images: Images, context: Context
-) -> dict[str, float]:
-    """Return the bits per weight of each layer: by a scan, from the cache if it was made before."""
+) -> dict[str, float | None]:
+    """Return the bits per weight of each layer, None for any: by a scan, from the cache if it was made before."""
     mean = step.mean_bits()
     if mean is None:
         return {}

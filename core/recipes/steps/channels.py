@@ -11,6 +11,7 @@ from core.recipes.allocation import nothing_to_prune
 from core.recipes.facts import ModelFacts
 from core.recipes.step import Problem, Step, register, setting
 
+Target = Literal["macs", "channels", "parameters", "latency"]
 _FEWEST = 2
 
 
@@ -40,6 +41,14 @@ class Channels(Step):
         0, title=N_("Channels"), help=N_("Fraction of the removable channels that goes, instead of a fraction of the "
                                          "multiply-accumulates. 0 goes by the multiply-accumulates."),
         unit=N_("fraction"), ge=0, le=0.95, step=0.05, advanced=True)
+    parameters: float = setting(
+        0, title=N_("Parameters"), help=N_("Fraction of the weights of convolutions and dense layers that goes, "
+                                           "instead of a fraction of the multiply-accumulates."),
+        unit=N_("fraction"), ge=0, le=0.95, step=0.05, advanced=True)
+    latency: float = setting(
+        0, title=N_("Time"), help=N_("Fraction of the time that goes, measured: smaller models are built and timed on "
+                                     "this machine until one is fast enough. 0 goes by the multiply-accumulates."),
+        unit=N_("fraction"), ge=0, le=0.9, step=0.05, advanced=True)
     importance: Literal["reconstruction", "weight_norm", "batch_norm_scale", "activation"] = setting(
         "reconstruction", title=N_("Importance"),
         help=N_("Which channels go first. By reconstruction, those whose work the others can take over."),
@@ -53,8 +62,9 @@ class Channels(Step):
                 "made once per model."),
         choices={"sensitivity": N_("by measured sensitivity"), "uniform": N_("the same in every layer")})
     round_to: Annotated[Literal["1", "4", "8"], BeforeValidator(_text)] = setting(
-        "1", title=N_("Round to"),
-        help=N_("Keep a multiple of so many channels in each layer, which some processors run faster."),
+        "8", title=N_("Round to"),
+        help=N_("Keep a multiple of so many channels in each layer that has four times as many. LiteRT's kernels work "
+                "on tiles of 8 or 16 channels, and a tile that is half empty takes as long as a full one."),
         choices={"1": N_("any number"), "4": N_("multiples of 4"), "8": N_("multiples of 8")}, advanced=True)
     refit: bool = setting(
         True, title=N_("Refit"), help=N_("Refit the layers by least squares and fold batch norm into them. Without, "
@@ -64,9 +74,21 @@ class Channels(Step):
         500, title=N_("Calibration images"), help=N_("At most so many images are used; more is slower."),
         unit=N_("images"), ge=8, le=5000, step=50, advanced=True)
 
-    def by(self) -> tuple[Literal["macs", "channels"], float]:
+    def by(self) -> tuple[Target, float]:
         """Return what the target counts, and the fraction of it that goes."""
-        return ("channels", self.channels) if self.channels > 0 else ("macs", self.macs)
+        given: tuple[tuple[Target, float], ...] = (
+            ("channels", self.channels), ("parameters", self.parameters), ("latency", self.latency))
+        return next((pair for pair in given if pair[1] > 0), ("macs", self.macs))
+
+    def problems(self) -> list[Problem]:
+        """Return the contradiction of two targets in place of the multiply-accumulates."""
+        given = [name for name in ("channels", "parameters", "latency") if getattr(self, name) > 0]
+        if len(given) > 1:
+            return [Problem(
+                N_("'{first}' and '{second}' are two targets for the same thing; give one of them. Nearest recipe that "
+                   "works: {nearest}."), {"first": given[0], "second": given[1]},
+                (self.model_copy(update=dict.fromkeys(given[1:], 0.0)),))]
+        return []
 
     def problems_on(self, facts: ModelFacts) -> list[Problem]:
         """Return what this model lacks: a layer whose channels another layer reads."""
@@ -91,5 +113,5 @@ class Channels(Step):
     def word_values(self) -> dict[str, object]:
         """Return the fields with the target in words."""
         what, fraction = self.by()
-        shown = {"macs": "MACs", "channels": "channels"}[what]
+        shown = {"macs": "MACs", "channels": "channels", "parameters": "parameters", "latency": "time"}[what]
         return {**dict(self), "target": f"{fraction:.0%} {shown}"}

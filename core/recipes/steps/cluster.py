@@ -38,7 +38,7 @@ class Cluster(Step):
     bits: float = setting(
         0.0, title=N_("Bits per weight"),
         help=N_("What a packer needs for a weight, on average over the model: uneven use of the values packs smaller. "
-                "Layers that matter more get more. 0 takes 0.85 times what the number of clusters could need."),
+                "Layers that matter more get more. 0 takes 0.86 times what the number of clusters could need."),
         unit=N_("bits"), ge=0, le=8, step=0.1, advanced=True, shown_when={"one_shot": (True,)})
     depthwise_clusters: int = setting(
         0, title=N_("Clusters of depthwise layers"),
@@ -78,7 +78,7 @@ class Cluster(Step):
         """Return the bits per weight that are allowed on average; None where each channel has its own values."""
         if self.per == "channel":
             return None
-        return self.bits or 0.85 * log2(self.clusters)
+        return self.bits or 0.86 * log2(self.clusters)
 
     def problems(self) -> list[Problem]:
         """Return what training cannot do: zeros kept in two values, scales per channel; and bits without a use."""

@@ -31,7 +31,7 @@ def carry_out(tmp_path, given=None, surroundings=None, **fields):
 
 def test_channels_go_and_the_answers_stay(tmp_path):
     before = [w.copy() for w in original().get_weights()]
-    outcome = carry_out(tmp_path, macs=0.3)
+    outcome = carry_out(tmp_path, macs=0.3, round_to=1)
     whole, left = outcome.details["macs"]
     assert 0.66 < left / whole <= 0.7
     assert outcome.model.count_params() < original().count_params()
@@ -40,7 +40,7 @@ def test_channels_go_and_the_answers_stay(tmp_path):
     assert all((a == b).all() for a, b in zip(before, original().get_weights(), strict=True))
     assert [p.name for p in tmp_path.iterdir() if p.name != "cache"] == []
     json.dumps(outcome.details)
-    again = carry_out(tmp_path, macs=0.3)  # from the cache
+    again = carry_out(tmp_path, macs=0.3, round_to=1)  # from the cache
     for a, b in zip(outcome.model.get_weights(), again.model.get_weights(), strict=True):
         assert np.array_equal(a, b)
 
@@ -93,7 +93,7 @@ def test_values_out_of_range_are_refused_with_the_key(given):
 def test_a_target_out_of_reach_is_refused_before_any_image_is_read(tmp_path):
     around = context(scratch=tmp_path, calibration=None)
     with pytest.raises(InputError) as caught:
-        carry_out(tmp_path, surroundings=around, macs=0.95, round_to=8)
+        carry_out(tmp_path, surroundings=around, channels=0.95, round_to=8)
     assert "95%" in str(caught.value)
     assert "Ask for less" in str(caught.value)
 
@@ -121,6 +121,25 @@ def test_patterns_that_a_refit_would_undo_come_after():
     with pytest.raises(InputError) as caught:
         load_recipe({"name": "x", "steps": steps})
     assert "remove channels first" in str(caught.value)
+
+
+def test_weights_go_by_their_number(tmp_path):
+    outcome = carry_out(tmp_path, parameters=0.4, refit=False)
+    before, after = outcome.details["parameters"]
+    assert 0.5 < after / before <= 0.65
+
+
+def test_time_goes_by_measuring_it(tmp_path):
+    outcome = carry_out(tmp_path, latency=0.01, refit=False, round_to=1)
+    timed = outcome.details["timed"]
+    assert timed
+    assert outcome.details["macs"][1] < outcome.details["macs"][0]
+    assert all(gone < 1 for _, gone in timed)
+
+
+def test_two_targets_are_refused():
+    with pytest.raises(InputError, match="two targets"):
+        load_recipe({"name": "x", "steps": [{"step": "channels", "channels": 0.2, "parameters": 0.2}]})
 
 
 def test_the_step_in_words():

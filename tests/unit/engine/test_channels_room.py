@@ -11,10 +11,12 @@ from core.engine.channels.costs import Counter
 from core.engine.channels.dependencies import STAYS, trace
 from core.engine.channels.importance import lose, refit
 from core.engine.channels.surgery import rebuild
+from core.engine.channels.timing import fraction_for_time
 from core.engine.convert import to_tflite
 from core.engine.reconstruction.fold import flatten
 from core.engine.reconstruction.solvers import Problem
 from core.engine.reconstruction.statistics import Accumulator
+from core.errors import InputError
 from core.measurement.macs import total_macs
 from core.measurement.tflite_file import read_tflite
 from tests.unit.engine.channels_case import L, difference, lively, some_of, zoo_of_layers
@@ -101,7 +103,32 @@ def test_multiply_accumulates_are_those_of_the_file(tmp_path):
     assert counter.left() == pytest.approx(Counter(trace(rebuild(flat, found, removed))).total)
 
 
-@pytest.mark.parametrize("target", ["macs", "channels"])
+def test_counted_parameters_are_the_weights_of_the_layers():
+    image = L.Input((8, 8, 3))
+    x = L.DepthwiseConv2D(3, depth_multiplier=2, name="deep")(L.Conv2D(8, 3, strides=2, name="first")(image))
+    x = L.Flatten()(L.Conv2D(12, 1, groups=2, name="grouped")(x))
+    model = lively(tf_keras.Model(image, L.Dense(5, name="answers")(x)))
+    weights = sum(layer.get_weights()[0].size for layer in model.layers if layer.weights)
+    assert Counter(trace(model), "parameters").total == weights
+
+
+def test_the_least_fraction_that_takes_the_time_away_is_found(tmp_path):
+    def ratio(whole, smaller):  # time falls with the square root of the bytes
+        return (len(whole.read_bytes()) / len(smaller.read_bytes())) ** 0.5
+
+    def build(fraction):
+        return bytes(round(10_000 * (1 - fraction)))
+
+    share, timed = fraction_for_time(build, bytes(10_000), 0.2, 0.9, tmp_path, ratio=ratio)
+    assert share == pytest.approx(0.36, abs=0.02)
+    assert share >= 0.36 - 1e-3
+    assert len(timed) > 3
+    assert not list(tmp_path.iterdir())
+    with pytest.raises(InputError, match="50%"):
+        fraction_for_time(build, bytes(10_000), 0.6, 0.75, tmp_path, ratio=ratio)
+
+
+@pytest.mark.parametrize("target", ["macs", "parameters", "channels"])
 @pytest.mark.parametrize("round_to", [1, 4])
 @pytest.mark.parametrize("choose", [choice.by_damage, choice.evenly])
 def test_the_target_is_met_and_hardly_exceeded(target, round_to, choose):
@@ -110,11 +137,14 @@ def test_the_target_is_met_and_hardly_exceeded(target, round_to, choose):
     removed = choose(found, damage, target, 0.4, round_to)
     rows = choice.summary(found, removed)
     assert len(set(removed)) == len(removed)
-    assert all(row["kept"] >= 1 and (row["kept"] % round_to == 0 or row["kept"] == row["channels"]) for row in rows)
-    counter = Counter(found)
+    for row in rows:
+        width = round_to if row["channels"] >= 4 * round_to else 1
+        assert row["kept"] >= 1
+        assert row["kept"] % width == 0 or row["kept"] == row["channels"]
+    counter = Counter(found, target)
     for index, row in enumerate(rows):
         counter.remove(index, row["channels"] - row["kept"])
-    gone = 1 - counter.left() / counter.total if target == "macs" else len(removed) / found.count
+    gone = len(removed) / found.count if target == "channels" else 1 - counter.left() / counter.total
     assert 0.4 - 1e-6 <= gone <= 0.4 + 0.06 * round_to
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -72,11 +73,11 @@ def test_bits_go_to_layers_that_matter_more_and_hold_fewer_weights():
     rates = [Rate("small", 100, 3.0, 0.01, 4.5), Rate("large", 10_000, 3.0, 0.01, 4.5),
              Rate("dull", 10_000, 3.0, 0.000625, 4.5)]
     given = allot(rates, 3.0)
-    assert given["small"] == 4.5
+    assert given["small"] is None
     assert given["large"] - given["dull"] == pytest.approx(2.0)  # 16 times the divergence: two bits
-    total = sum(r.weights * given[r.layer] for r in rates)
+    total = sum(r.weights * (given[r.layer] or r.most) for r in rates)
     assert total / sum(r.weights for r in rates) == pytest.approx(3.0, abs=1e-3)
-    assert set(allot(rates, 99.0).values()) == {4.5}
+    assert set(allot(rates, 99.0).values()) == {None}
 
 
 def test_rates_are_kept_for_the_next_run(tmp_path):
@@ -114,6 +115,9 @@ def test_one_shot_keeps_the_promise_and_the_accuracy(tmp_path, per):
     before = [w.copy() for w in original().get_weights()]
     outcome = carry_out("cluster", tmp_path, clusters=8, per=per)
     assert all(n <= outcome.promise.distinct[name] for name, n in distinct(outcome.model).items())
+    biases = np.concatenate([layer.bias.numpy() for layer in outcome.model.layers if getattr(layer, "use_bias", False)])
+    assert biases.any()
+    assert not (biases.view(np.uint32) & 0xFFF).any()
     if per == "layer":
         assert max(distinct(outcome.model).values()) <= 8
     x = images()["test"][0]
@@ -185,6 +189,8 @@ def test_codes_scaled_per_channel_are_what_the_int8_file_holds(tmp_path):
                 assert weight.tensor.scale.ravel() == pytest.approx(np.float32(scales))
                 assert made.promise.distinct[name] == np.unique(wanted).size
     assert seen == len(outcome.promise.grid) > 1
+    assert all(abs(float(np.log2(a / b) * 2) - round(float(np.log2(a / b) * 2))) < 1e-3
+               for scales in outcome.promise.grid.values() for a, b in pairwise(scales))
     artifact.check_promise(made.artifact, made.promise)
     x, y = images()["test"]
     found = artifact.answers(made.artifact, x)

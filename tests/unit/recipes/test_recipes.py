@@ -43,6 +43,7 @@ def nearest(content, facts=None) -> list[str]:
     return [step["step"] for step in steps]
 
 
+PRESETS = ["smaller-safe", "smallest", "smallest-packed", "fastest-cpu", "label-free", "sparse-mobile"]
 FACTS = ModelFacts(
     name="small", parameters=1000, has_batch_norm=False, layers=(
         LayerFacts(name="conv", kind="conv2d", shape=(3, 3, 3, 8), parameters=216),
@@ -50,7 +51,7 @@ FACTS = ModelFacts(
         LayerFacts(name="head", kind="dense", shape=(64, 10), parameters=650)))
 
 
-@pytest.mark.parametrize("name", ["smaller-safe", "smallest", "fastest-cpu", "label-free", "sparse-mobile"])
+@pytest.mark.parametrize("name", PRESETS)
 def test_every_preset_works_and_says_what_it_does(name):
     preset = load_recipe(name)
     title, description = preset_words(name)
@@ -188,7 +189,7 @@ def test_recipes_need_no_tensorflow():
 
 
 def test_presets_come_in_the_order_of_the_design():
-    assert list(presets()) == ["smaller-safe", "smallest", "fastest-cpu", "label-free", "sparse-mobile"]
+    assert list(presets()) == PRESETS
 
 
 def test_the_table_in_the_docs_is_up_to_date():
