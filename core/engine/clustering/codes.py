@@ -22,4 +22,5 @@ def codes(layer: Any, scales: Sequence[float]) -> Array:
 def shortened(bias: Array) -> Array:
     """Return biases to 12 significant bits, float32: their last bytes are zero, and pack to nothing."""
     mantissa, exponent = np.frexp(bias.astype(np.float32))
-    return np.ldexp(np.rint(np.ldexp(mantissa, 12)), exponent - 12).astype(np.float32)
+    found: Array = np.ldexp(np.rint(np.ldexp(mantissa, 12)), exponent - 12).astype(np.float32)
+    return found
