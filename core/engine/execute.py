@@ -8,6 +8,7 @@ is gone and this process ends at once.
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -244,6 +245,15 @@ def _keep_predictions(subject: Subject, before: Any, after: Any, path: Path) -> 
     ).save(path)
 
 
+def _numbers(value: Any) -> Any:
+    """Return a record in which what is no number is missing: one odd figure must not cost a finished run."""
+    if isinstance(value, dict):
+        return {key: _numbers(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_numbers(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def _emit(**news: object) -> None:
     sys.stdout.write(json.dumps(news) + "\n")
     sys.stdout.flush()
@@ -268,7 +278,7 @@ def main(folder: Path) -> int:
             lambda stage, fraction, left: _emit(stage=stage, fraction=round(fraction, 4), seconds_left=left),
             stop.is_set,
         )
-        (folder / "run.json").write_text(json.dumps(record, allow_nan=False), "utf-8")
+        (folder / "run.json").write_text(json.dumps(_numbers(record), allow_nan=False), "utf-8")
     except SecateurError as error:
         _emit(error={"message": error.message, "parameters": {k: str(v) for k, v in error.parameters.items()}})
         return 2

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,8 @@ def scan(
     model
         Left as it was.
     calibration
-        Batches of inputs, read once; the last ``held_out`` of them only judge.
+        Batches of inputs, read once; the last ``held_out`` of them only judge, at least one: a single batch is
+        parted for that.
     layers
         Names to scan.
     folder
@@ -93,8 +94,8 @@ def scan(
         Called often: may raise to stop; fraction done.
     """
     curves: list[Curve] = []
-    options = replace(options or WalkOptions(), held_out=held_out)
-    with Walk(model, None, calibration, layers, folder, options, check=check) as walk:
+    options = replace(options or WalkOptions(), held_out=max(1, held_out))
+    with Walk(model, None, _parted(calibration), layers, folder, options, check=check) as walk:
         reference: list[list[Array]] | None = None
         for view in walk:
             if reference is None:
@@ -114,6 +115,20 @@ def scan(
     return curves
 
 
+def _parted(calibration: Iterable[Array]) -> Iterator[Array]:
+    """Yield the batches; of a single one its last quarter apart, so that something is left to judge by."""
+    batches = iter(calibration)
+    first, second = next(batches), next(batches, None)
+    if second is None and len(first) > 1:
+        cut = len(first) - max(1, len(first) // 4)
+        yield from (first[:cut], first[cut:])
+        return
+    yield first
+    if second is not None:
+        yield second
+    yield from batches
+
+
 def fingerprint(model: Any, digest: str, parameters: Mapping[str, object]) -> str:
     """Return a key for a scan: of the architecture, the weights, the data's digest and the parameters."""
     key = hashlib.sha256(json.dumps([_VERSION, digest, parameters], sort_keys=True, default=str).encode())
@@ -129,9 +144,10 @@ def read_profile(folder: Path, key: str) -> list[Curve] | None:
     """Return the cached curves of ``key``, or None when there are none that can be read."""
     try:
         rows = json.loads((folder / f"sensitivity-{key[:24]}.json").read_text("utf-8"))
-        return [
+        curves = [
             Curve(row["layer"], row["weights"], tuple(row["levels"]), tuple(row["divergence"])) for row in rows
         ]
+        return curves if all(np.isfinite(curve.divergence).all() for curve in curves) else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

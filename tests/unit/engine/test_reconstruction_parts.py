@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -289,6 +291,14 @@ def test_the_scan_ranks_layers_and_leaves_the_model(tmp_path):
     assert fingerprint(model, "other data", {}) != key
     model.get_layer("dense").bias.assign_add(np.ones(10, np.float32))
     assert fingerprint(model, "data", {}) != key
+
+
+def test_a_single_batch_is_parted_to_learn_from_and_to_judge_by(tmp_path):
+    model = fold(conv_net()).model
+    curves = scan(model, [images()[:8]], kernels.prunable_layers(model), tmp_path, held_out=0, levels=(0.3, 0.9))
+    assert all(np.isfinite(c.divergence).all() for c in curves)
+    write_profile(tmp_path, "spoiled", [replace(curves[0], divergence=(float("nan"), 1.0))])
+    assert read_profile(tmp_path, "spoiled") is None
 
 
 def test_divergence_of_probabilities_of_switches_and_of_numbers():
