@@ -99,20 +99,24 @@ async def _first_page(port: int, server: subprocess.Popen[bytes], log: Path) -> 
             await asyncio.sleep(0.1)
 
 
+async def sign_up(port: int, name: str, password: str) -> str:
+    """Open an account by the page for it; return the session cookie."""
+    async with Session(port) as tab:
+        await tab.open("sign-up")
+        for key, text in (("name", "Reader"), ("email", f"{name}@example.org"), ("username", name),
+                          ("password", password), ("repeated", password)):
+            await tab.write(f"sign_up.{key}", text)
+        await tab.tick("sign_up.agreed")
+        await tab.click("sign_up.create")
+        if tab.screen.errors:
+            raise RuntimeError(tab.screen.errors[0])
+        return await tab.enter()
+
+
 async def first_photo(port: int, parts: Parts) -> str:
     """Open an account, wait for the model, classify a photo; return what the page says about it."""
-    name = f"reader{secrets.token_hex(3)}"
     with parts.part("sign up"):
-        async with Session(port) as tab:
-            await tab.open("sign-up")
-            for key, text in (("name", "Reader"), ("email", f"{name}@example.org"), ("username", name),
-                              ("password", PASSWORD), ("repeated", PASSWORD)):
-                await tab.write(f"sign_up.{key}", text)
-            await tab.tick("sign_up.agreed")
-            await tab.click("sign_up.create")
-            if tab.screen.errors:
-                raise RuntimeError(tab.screen.errors[0])
-            token = await tab.enter()
+        token = await sign_up(port, f"reader{secrets.token_hex(3)}", PASSWORD)
     async with Session(port, token, timeout_s=300) as tab:
         with parts.part("until the model is prepared"):
             await tab.open("classify")

@@ -21,9 +21,10 @@ MOST_BYTES = 64 * 2**20
 
 @dataclass
 class Screen:
-    """What a run left on the page: widget ids, visible texts, errors, and the pages of the navigation."""
+    """What a run left on the page: widget ids, also by their labels, visible texts and errors."""
 
     ids: list[str] = field(default_factory=list)
+    labels: dict[str, str] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
 
@@ -51,6 +52,7 @@ class Session:
         self._page = ""
         self._id = ""
         self._sent_to = ""
+        self._query = ""
         self.screen = Screen()
 
     async def __aenter__(self) -> Self:
@@ -70,15 +72,17 @@ class Session:
                         trace: TracebackType | None) -> None:
         await self._socket.close()
 
-    async def open(self, path: str) -> float:
+    async def open(self, path: str, query: str = "") -> float:
         """Load the app at ``path`` ("" is the start page); return the seconds until the run ended."""
         message = BackMsg()
+        message.rerun_script.query_string = self._query = query
         message.rerun_script.page_name = path
         return await self._run(message)
 
     async def go(self, path: str) -> float:
         """Follow the navigation to ``path``; return the seconds of the run."""
         self._states.clear()
+        self._query = ""
         self._page = self._pages[path]
         return await self._run(self._rerun())
 
@@ -131,11 +135,13 @@ class Session:
         return time.perf_counter() - began
 
     def _widget(self, key: str) -> str:
-        return next(name for name in self.screen.ids if name.endswith("-" + key))
+        ids = (name for name in self.screen.ids if name.endswith("-" + key))
+        return next(ids, "") or self.screen.labels[key]
 
     def _rerun(self, *extra: WidgetState) -> BackMsg:
         message = BackMsg()
         message.rerun_script.page_script_hash = self._page
+        message.rerun_script.query_string = self._query
         message.rerun_script.widget_states.widgets.extend([*self._states.values(), *extra])
         return message
 
@@ -172,6 +178,7 @@ class Session:
             content = getattr(element, what)
             if identity := getattr(content, "id", ""):
                 self.screen.ids.append(identity)
+                self.screen.labels[getattr(content, "label", "")] = identity
             text = getattr(content, "body", "")
             if what == "exception":
                 self.screen.errors.append(content.message)
