@@ -66,7 +66,9 @@ class Driver:
 
     def _search(self, study: Study, pace: Pace, row: StudyRow) -> bool:
         running = [t for t in row.trials if t.status == "running"]
-        if pace.searching_is_over:
+        # An answer without finalists is worth more than none: the first trial may take all of the time.
+        over = pace.over or (pace.searching_is_over and bool(study.candidates))
+        if over:
             self._cancel([t.run_id for t in running])
         queued = False
         while not pace.searching_is_over and not self._exhausted and len(running) < pace.parallel:
@@ -77,7 +79,7 @@ class Driver:
             with reading(self._engine) as session:
                 row = session.get_one(StudyRow, self._id)
                 study, running = as_study(row), [t for t in row.trials if t.status == "running"]
-        if not running and (pace.searching_is_over or self._exhausted):
+        if not running and (over or pace.searching_is_over or self._exhausted):
             with transaction(self._engine) as session:
                 session.get_one(StudyRow, self._id).phase = FINALS
         elif not row.phase:

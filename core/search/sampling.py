@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
@@ -171,6 +172,8 @@ def _sampler(name: Sampler, seed: int, trials: int) -> optuna.samplers.BaseSampl
 
     if name == "nsga2":
         return optuna.samplers.NSGAIISampler(population_size=POPULATION, seed=seed)
-    return optuna.samplers.TPESampler(
-        seed=seed, multivariate=True, group=True, constant_liar=True, n_startup_trials=min(RANDOM_TRIALS, trials),
-        n_ei_candidates=48)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # of "group", in Optuna since 2.8
+        return optuna.samplers.TPESampler(
+            seed=seed, multivariate=True, group=True, constant_liar=True, n_startup_trials=min(RANDOM_TRIALS, trials),
+            n_ei_candidates=48)
