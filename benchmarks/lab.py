@@ -7,6 +7,11 @@
    temporary SQLite file; every query that one view of the page asks (choices of the filters, count, one page of 25),
    for the plain list and for searches, filters and orders in turn.
 
+3. The pages: the same on a real server, by Streamlit's own protocol over loopback: a slider is moved in the lab until
+   the figures of the new estimate have arrived, and the experiments page of somebody with ``--runs`` runs is opened
+   again. Timed is what a browser would wait for, without drawing; the processor time of the server per event is told
+   too, because it hardly depends on who else is busy.
+
 Each is repeated ``--repeat`` times after one warm-up; printed are the median and the 95th percentile in ms.
 ``--json`` prints one JSON document.
 """
@@ -14,18 +19,24 @@ Each is repeated ``--repeat`` times after one warm-up; printed are the median an
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
+import os
 import statistics
 import tempfile
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import insert
+import psutil
+from sqlalchemy import Engine, insert
 
+from benchmarks.load import PASSPHRASE, server
+from benchmarks.streamlit_client import Session
 from core.accounts import Accounts
 from core.database import connect, migrate, now, transaction
 from core.experiments.estimates import estimate, history
@@ -83,6 +94,90 @@ def recipe(number: int) -> dict[str, Any]:
     ]}
 
 
+def fill(engine: Engine, owner: str, runs: int) -> None:
+    """Write ``runs`` finished runs of one person, whose records are as long as real ones."""
+    began = now()
+    for start in range(0, runs, 500):
+        rows = []
+        for i in range(start, min(start + 500, runs)):
+            made = record(i)
+            rows.append({
+                "id": str(uuid.uuid4()), "owner_id": owner, "name": f"run {i}", "model": "digits",
+                "request": {"model": "digits", "data": "digits", "recipe": recipe(i)}, "data": "digits",
+                "status": "finished", "created_at": began + timedelta(seconds=i), "record": made,
+                "methods": "|magnitude|quantize|", "tags": f"|tag {i % 7}|", **summary(made),
+            })
+        with transaction(engine) as session:
+            session.execute(insert(RunRow), rows)
+
+
+def pages(runs: int, repeat: int) -> dict[str, Any]:
+    """Time a move of the lab's slider and a visit of the experiments page on a server of their own."""
+    library = Library(settings())
+    library.prepare(names=["digits"])
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        (home / "models").symlink_to(settings().home.resolve() / "models")
+        configured = settings().model_copy(update={
+            "home": home, "database_url": f"sqlite:///{home / 'secateur.db'}"})
+        engine = connect(configured.database_url)
+        migrate(engine)
+        signed_in = Accounts(engine, configured).sign_up("ada", "Ada", "ada@example.org", PASSPHRASE)
+        fill(engine, signed_in.principal.user_id, runs)
+        engine.dispose()
+        with environment(SECATEUR_JOBS__EXAMPLE="false"), server(home) as (port, process):
+            return asyncio.run(_visit(port, process, signed_in.token, repeat))
+
+
+async def _visit(port: int, process: psutil.Process, token: str, repeat: int) -> dict[str, Any]:
+    async with Session(port, token) as tab:
+        await tab.open("lab")
+        slider = next(name for name in tab.screen.ids if name.endswith(".sparsity")).rpartition("-")[2]
+        seen: set[str] = set()
+
+        async def drag(i: int) -> float:
+            seconds = await tab.slide(slider, round(0.05 + i * 37 % 90 / 100, 2))
+            seen.update(figure for figure in tab.screen.figures if figure.startswith("Packed"))
+            return seconds
+
+        lab = await _timed(drag, process, repeat)
+        if tab.screen.errors or len(seen) < min(repeat, 5):
+            raise AssertionError(f"the estimate did not follow the slider: {tab.screen.errors or seen}")
+
+        async def look(_: int) -> float:
+            return await tab.go("experiments")
+
+        listed = await _timed(look, process, repeat)
+        if not any(text.startswith("Runs 1 to") for text in tab.screen.texts):
+            raise AssertionError("the experiments page did not list the runs")
+    return {"slider": lab, "experiments": listed}
+
+
+async def _timed(step: Callable[[int], Awaitable[float]], process: psutil.Process, repeat: int) -> dict[str, float]:
+    await step(0)
+    before = process.cpu_times()
+    times = [1000 * await step(i) for i in range(1, repeat + 1)]
+    after = process.cpu_times()
+    spent = after.user + after.system - before.user - before.system
+    return {"p50_ms": round(statistics.median(times), 2), "p95_ms": round(statistics.quantiles(times, n=20)[-1], 2),
+            "server_cpu_ms": round(1000 * spent / repeat, 2), "n": repeat}
+
+
+@contextmanager
+def environment(**values: str) -> Iterator[None]:
+    """Set variables for the processes that are started meanwhile."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
 def listing(runs: int, repeat: int) -> dict[str, Any]:
     """Time the queries of the experiments page on a database of ``runs`` runs of one person."""
     with tempfile.TemporaryDirectory() as folder:
@@ -92,20 +187,8 @@ def listing(runs: int, repeat: int) -> dict[str, Any]:
         engine = connect(configured.database_url)
         migrate(engine)
         accounts = Accounts(engine, configured)
-        person = accounts.sign_up("ada", "Ada", "ada@example.org", "nine quiet otters in a row").principal
-        began = now()
-        for start in range(0, runs, 500):
-            rows = []
-            for i in range(start, min(start + 500, runs)):
-                made = record(i)
-                rows.append({
-                    "id": str(uuid.uuid4()), "owner_id": person.user_id, "name": f"run {i}", "model": "digits",
-                    "request": {"model": "digits", "data": "digits", "recipe": recipe(i)}, "data": "digits",
-                    "status": "finished", "created_at": began + timedelta(seconds=i), "record": made,
-                    "methods": "|magnitude|quantize|", "tags": f"|tag {i % 7}|", **summary(made),
-                })
-            with transaction(engine) as session:
-                session.execute(insert(RunRow), rows)
+        person = accounts.sign_up("ada", "Ada", "ada@example.org", PASSPHRASE).principal
+        fill(engine, person.user_id, runs)
         service = Listing(engine, accounts)
         found = {}
         for name, filters, order, offset in _VIEWS:
@@ -142,13 +225,19 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=40)
     parser.add_argument("--json", action="store_true")
     chosen = parser.parse_args()
-    result = {"estimate": estimates(chosen.repeat), "experiments": listing(chosen.runs, chosen.repeat)}
+    result = {"estimate": estimates(chosen.repeat), "experiments": listing(chosen.runs, chosen.repeat),
+              "pages": pages(chosen.runs, chosen.repeat)}
     if chosen.json:
         print(json.dumps(result, indent=2))
         return
     print(f"estimate: p50 {result['estimate']['p50_ms']} ms, p95 {result['estimate']['p95_ms']} ms (at most 300)")
     for name, figures in result["experiments"]["views"].items():
         print(f"{chosen.runs} runs, {name}: p50 {figures['p50_ms']} ms, p95 {figures['p95_ms']} ms (at most 1000)")
+    for name, title, most in (("slider", "lab, a move of the slider to the new estimate", 300),
+                              ("experiments", f"experiments page with {chosen.runs} runs", 1000)):
+        figures = result["pages"][name]
+        print(f"{title}: p50 {figures['p50_ms']} ms, p95 {figures['p95_ms']} ms (at most {most}), "
+              f"{figures['server_cpu_ms']} ms of the server's processor")
 
 
 if __name__ == "__main__":

@@ -21,12 +21,17 @@ MOST_BYTES = 64 * 2**20
 
 @dataclass
 class Screen:
-    """What a run left on the page: widget ids, also by their labels, visible texts and errors."""
+    """What a run left on the page: widget ids, also by their labels, visible texts, errors and figures.
+
+    ``fragments`` maps a widget's id to the part of the page that runs again when it changes.
+    """
 
     ids: list[str] = field(default_factory=list)
     labels: dict[str, str] = field(default_factory=dict)
     texts: list[str] = field(default_factory=list)
     errors: list[str] = field(default_factory=list)
+    figures: list[str] = field(default_factory=list)
+    fragments: dict[str, str] = field(default_factory=dict)
 
 
 class Session:
@@ -93,6 +98,20 @@ class Session:
         self._states[state.id] = state
         return await self._run(self._rerun())
 
+    async def slide(self, key: str, value: float) -> float:
+        """Move a slider; what it is a fragment of runs again, as in a browser. Return the seconds of that run."""
+        name = self._widget(key)
+        state = WidgetState(id=name)
+        state.double_array_value.data.append(value)
+        self._states[name] = state
+        message = self._rerun()
+        known = self.screen
+        message.rerun_script.fragment_id = known.fragments.get(name, "")
+        seconds = await self._run(message)
+        self.screen.ids = list(dict.fromkeys([*known.ids, *self.screen.ids]))
+        self.screen.fragments = known.fragments | self.screen.fragments
+        return seconds
+
     async def click(self, key: str) -> float:
         """Press a button; return the seconds of the run."""
         return await self._run(self._rerun(WidgetState(id=self._widget(key), trigger_value=True)))
@@ -152,7 +171,8 @@ class Session:
         while True:
             seen = await self._receive("script_finished")
             # An early finish is that of a run which this one replaced, as st.rerun() does.
-            if seen.script_finished == ForwardMsg.FINISHED_SUCCESSFULLY:
+            if seen.script_finished in (ForwardMsg.FINISHED_SUCCESSFULLY,
+                                        ForwardMsg.FINISHED_FRAGMENT_RUN_SUCCESSFULLY):
                 return time.perf_counter() - began
 
     async def _receive(self, wanted: str) -> ForwardMsg:
@@ -178,8 +198,12 @@ class Session:
             content = getattr(element, what)
             if identity := getattr(content, "id", ""):
                 self.screen.ids.append(identity)
+                if message.delta.fragment_id:
+                    self.screen.fragments[identity] = message.delta.fragment_id
                 self.screen.labels[getattr(content, "label", "")] = identity
             text = getattr(content, "body", "")
+            if element.WhichOneof("type") == "metric":
+                self.screen.figures.append(f"{content.label}: {content.body}")
             if what == "exception":
                 self.screen.errors.append(content.message)
             elif what == "alert" and content.format == content.ERROR:
