@@ -134,7 +134,8 @@ def _bits(
     if len(batches) < 2 and len(batches[0]) > 1:
         batches = np.array_split(batches[0], 2)
     scaled = step.per == "scaled"
-    key = sensitivity.fingerprint(reference, images.digest(), {"counts": counts, "scaled": scaled, "probe": PROBE})
+    key = sensitivity.fingerprint(reference, images.digest(), {
+        "counts": counts, "scaled": scaled, "probe": PROBE, "solver": 2})
     rates = None if context.cache is None else read_rates(context.cache, key)
     if rates is None:
         rates = scan(reference, batches, counts, scaled, context.scratch, int(context.rng(10).integers(2**31)),

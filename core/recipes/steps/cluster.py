@@ -38,12 +38,13 @@ class Cluster(Step):
     bits: float = setting(
         0.0, title=N_("Bits per weight"),
         help=N_("What a packer needs for a weight, on average over the model: uneven use of the values packs smaller. "
-                "Layers that matter more get more. 0 takes 0.86 times what the number of clusters could need."),
+                "Layers that matter more get more. 0 takes a little less than the number of clusters needs."),
         unit=N_("bits"), ge=0, le=8, step=0.1, advanced=True, shown_when={"one_shot": (True,)})
     depthwise_clusters: int = setting(
         0, title=N_("Clusters of depthwise layers"),
-        help=N_("These hold few weights and suffer most. 0 takes as many as elsewhere, and 32 at least; 1 leaves them "
-                "whole."), unit=N_("values"), ge=0, le=256, step=1, advanced=True, shown_when={"one_shot": (True,)})
+        help=N_("These hold few weights and suffer most. 0 takes as many as elsewhere, and 64 where those are 16 or "
+                "fewer; 1 leaves them whole."),
+        unit=N_("values"), ge=0, le=256, step=1, advanced=True, shown_when={"one_shot": (True,)})
     preserve_sparsity: bool = setting(
         True, title=N_("Keep zeros"), help=N_("Weights that earlier steps made zero stay zero; zero is one of the "
                                               "values."))
@@ -72,13 +73,13 @@ class Cluster(Step):
         """Return the number of values of a depthwise layer; 1 for a layer that is left whole."""
         if not self.one_shot:
             return 1
-        return self.depthwise_clusters or max(self.clusters, 32)
+        return self.depthwise_clusters or (64 if self.clusters <= 16 else self.clusters)
 
     def mean_bits(self) -> float | None:
         """Return the bits per weight that are allowed on average; None where each channel has its own values."""
         if self.per == "channel":
             return None
-        return self.bits or 0.86 * log2(self.clusters)
+        return self.bits or 0.84 * log2(self.clusters) + 0.12
 
     def problems(self) -> list[Problem]:
         """Return what training cannot do: zeros kept in two values, scales per channel; and bits without a use."""
