@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import io as streams
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -23,6 +23,8 @@ _RECIPES = {
     "int4": recipe.weight_only_wi4_afp32,
 }
 SIGNATURE = "serving_default"
+_NOTHING = recipe.AlgorithmName.NO_QUANTIZE
+_FLOAT, _WHOLE = 32, 8
 
 
 def quantize(
@@ -59,6 +61,52 @@ def quantize(
         worker.update_quantization_recipe(
             f"^{re.escape(layer)}(;.*)?$", qtyping.TFLOperationName.ALL_SUPPORTED,
             algorithm_key=recipe.AlgorithmName.NO_QUANTIZE)
+    return _carried_out(worker, content, scheme, calibration, keep_float)
+
+
+def quantize_mixed(content: bytes, bits: Mapping[str, int], integer: bool, calibration: Array) -> bytes:
+    """Return ``content`` with a number of bits for each layer's weights.
+
+    Parameters
+    ----------
+    content
+        A float32 ``.tflite`` file.
+    bits
+        Name of a layer's output, as the file has it, to 4, 8 or 32 (float); other layers have 8.
+    integer
+        Whether activations are int8 and everything computes in int8; then no layer can have 32. Else weights are
+        turned to float before computing.
+    calibration
+        Prepared images, float32 [n, h, w, c]; used with ``integer`` only.
+
+    Raises
+    ------
+    InputError
+        If the tool refuses the model, or leaves a layer in float without having been asked to.
+    """
+    names = qtyping.TFLOperationName
+    worker = quantizer.Quantizer(bytearray(content), recipe.static_wi8_ai8() if integer
+                                 else recipe.weight_only_wi8_afp32())
+    for layer, width in bits.items():
+        pattern = f"^{re.escape(layer)}(;.*)?$"
+        if width == _FLOAT:
+            worker.update_quantization_recipe(pattern, names.ALL_SUPPORTED, algorithm_key=_NOTHING)
+        elif width < _WHOLE:
+            for operator in (names.CONV_2D, names.FULLY_CONNECTED):
+                if integer:
+                    worker.add_static_config(pattern, operator, activation_num_bits=_WHOLE, weight_num_bits=width)
+                else:
+                    worker.add_weight_only_config(pattern, operator, num_bits=width)
+    if integer:
+        for border in (names.INPUT, names.OUTPUT):
+            worker.update_quantization_recipe(".*", border, algorithm_key=_NOTHING)
+    kept = [layer for layer, width in bits.items() if width == _FLOAT]
+    return _carried_out(worker, content, "int4", calibration, kept)
+
+
+def _carried_out(
+    worker: Any, content: bytes, scheme: str, calibration: Array, keep_float: Collection[str]
+) -> bytes:
     try:
         with contextlib.redirect_stdout(streams.StringIO()):
             found = None

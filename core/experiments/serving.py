@@ -87,7 +87,9 @@ def _form(run: Run, model: Path) -> str:
     if scheme is not None:
         return scheme
     types = {weight.tensor.type for weight in read_tflite(model).weights}
-    return types.pop() if len(types) == 1 else "float32"
+    if len(types) > 1:
+        return "float32" if "float32" in types else "int8"
+    return types.pop() if types else "float32"
 
 
 def _card(run: Run, base: ModelCard, name: str, form: str, owner: str) -> ModelCard:

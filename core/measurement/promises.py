@@ -15,9 +15,9 @@ from core.measurement.calibration import Probabilities
 from core.measurement.graph import FLOATS, TfliteModel, Weight
 from core.measurement.tensor_data import Array
 
-Scheme = Literal["float32", "float16", "dynamic", "int8", "int16x8", "int4"]
+Scheme = Literal["float32", "float16", "dynamic", "int8", "int16x8", "int4", "int4x8"]
 
-_ACTIVATIONS = {"int8": "int8", "int16x8": "int16"}
+_ACTIVATIONS = {"int8": "int8", "int16x8": "int16", "int4x8": "int8"}
 _BOUNDARY = frozenset({"QUANTIZE", "DEQUANTIZE"})
 # TFLite's converter leaves smaller weights in float under dynamic range.
 _SMALLEST_DYNAMIC = 1024
@@ -133,6 +133,7 @@ def weight_types(
     allowed = {
         "float32": {"float32"}, "float16": {"float16"}, "dynamic": {"int8"},
         "int8": {"int8"}, "int16x8": {"int8"}, "int4": {"int4", "int8"},
+        "int4x8": {"int4", "int8"},
     }[scheme]
     found = []
     for weight in model.weights:
