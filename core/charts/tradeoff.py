@@ -90,7 +90,7 @@ def _drawn(
             # With the scale of the others: a rule without one would stretch the axis down to zero.
             place = {channel: axes.encoding("at", "at")[channel]}
             layers.append(line.mark_rule(color=GREY, strokeDash=[6, 4]).encode(
-                **place, tooltip=alt.Tooltip("what:N", title=None)))
+                *place.values(), alt.Tooltip("what:N", title=None)))
             layers.append(_named(line, channel, place))
     measured, guessed = rows[rows["state"] != "estimate"], rows[rows["state"] == "estimate"]
     if joined:
@@ -101,13 +101,20 @@ def _drawn(
     return alt.LayerChart(layer=layers).properties(height=_HEIGHT)
 
 
+def _opacity() -> alt.Opacity:
+    # One scale, because layers share it.
+    pale = alt.Scale(type="ordinal", domain=list(STATES),
+                     range=[0.4 if state == "dominated" else 1.0 for state in STATES])
+    return alt.Opacity("state:N", scale=pale, legend=None)
+
+
 def _named(line: alt.Chart, channel: str, place: dict[str, alt.X | alt.Y]) -> alt.Chart:
     """Return the word beside a baseline: at the left end of a level one, at the foot of an upright one."""
     upright = channel == "x"
     text = line.mark_text(color=GREY, fontSize=11, align="right" if upright else "left", dx=-6 if upright else 6,
                           baseline="bottom" if upright else "middle", dy=-8 if upright else 9)
-    other: dict[str, Any] = {"y": alt.value("height")} if upright else {"x": alt.value(0)}
-    chart: alt.Chart = text.encode(**place, **other, text="what:N")
+    other: Any = alt.YValue("height") if upright else alt.XValue(0)  # type: ignore[no-untyped-call]
+    chart: alt.Chart = text.encode(other, *place.values(), alt.Text("what:N"))
     return chart
 
 
@@ -116,16 +123,19 @@ def _points(rows: pd.DataFrame, axes: _Axes, words: Mapping[str, str], name_titl
     names = [words[state] for state in shown]
     colour = alt.Scale(domain=names, range=[_COLOURS[s] for s in shown])
     shape = alt.Scale(domain=names, range=[_SHAPES[s] for s in shown])
-    legend = alt.Legend(orient="top", columns=2, labelLimit=160)
-    hollow = alt.datum.state == "estimate"
+    legend = alt.Legend(orient="top", columns=3, labelLimit=160, symbolOpacity=1)
+
+    def by_state(usual: Any, **others: Any) -> alt.Scale:
+        return alt.Scale(type="ordinal", domain=names, range=[others.get(state, usual) for state in shown])
+
     inside = alt.Scale(domain=names, range=["transparent" if s == "estimate" else _COLOURS[s] for s in shown])
     chart: alt.Chart = alt.Chart(rows).mark_point(strokeWidth=2).encode(
         **axes.encoding("x", "y"), color=alt.Color("kind:N", title=None, scale=colour, legend=legend),
         fill=alt.Fill("kind:N", title=None, scale=inside, legend=legend),
         shape=alt.Shape("kind:N", title=None, scale=shape, legend=legend),
-        opacity=alt.condition(alt.datum.state == "dominated", alt.value(0.4), alt.value(1.0)),
-        size=alt.condition(hollow, alt.value(260), alt.value(110)),  # it shows around a measured point
-        strokeDash=alt.condition(hollow, alt.value([3, 2]), alt.value([1, 0])),
+        opacity=_opacity(),
+        size=alt.Size("kind:N", scale=by_state(110, estimate=260), legend=None),  # it shows around a measured point
+        strokeDash=alt.StrokeDash("kind:N", scale=by_state([1, 0], estimate=[3, 2]), legend=None),
         tooltip=[alt.Tooltip("name:N", title=name_title), alt.Tooltip("kind:N", title=" "),
                  alt.Tooltip("x:Q", title=axes.x_title, format=".3~f"),
                  alt.Tooltip("y:Q", title=axes.y_title, format=".3~f")],
@@ -142,8 +152,7 @@ def _ranges(rows: pd.DataFrame, axes: _Axes, *, dashed: bool) -> alt.Chart:
     chart: alt.Chart = alt.Chart(drawn[["xa", "xb", "ya", "yb", "state"]]).mark_rule(
         strokeWidth=1.5, strokeDash=[4, 3] if dashed else [1, 0], color=GREY, clip=True,
     ).encode(
-        **axes.encoding("xa", "ya"), x2="xb:Q", y2="yb:Q",
-        opacity=alt.condition(alt.datum.state == "dominated", alt.value(0.35), alt.value(0.8)),
+        **axes.encoding("xa", "ya"), x2=alt.X2("xb:Q"), y2=alt.Y2("yb:Q"), opacity=_opacity(),
     )
     return chart
 
@@ -154,7 +163,7 @@ def _shaded(shade: Shade, axes: _Axes) -> alt.Chart:
     (xa, xb), (ya, yb) = (ends, axes.y_domain) if shade.axis == "x" else (axes.x_domain, ends)
     area = pd.DataFrame({"xa": [xa], "xb": [xb], "ya": [ya], "yb": [yb]})
     chart: alt.Chart = alt.Chart(area).mark_rect(color=VERMILION, opacity=0.12, clip=True).encode(
-        **axes.encoding("xa", "ya"), x2="xb:Q", y2="yb:Q")
+        **axes.encoding("xa", "ya"), x2=alt.X2("xb:Q"), y2=alt.Y2("yb:Q"))
     return chart
 
 

@@ -253,6 +253,7 @@ def class_folders(each: int = 4) -> bytes:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_a_mobile_network_without_labels_on_own_photos(visit, shot) -> None:
     """The large model, a zip of class folders, and the preset that needs no labels, from upload to a revoked link."""
     photos = class_folders()
@@ -278,7 +279,7 @@ def test_a_mobile_network_without_labels_on_own_photos(visit, shot) -> None:
     assert metric(page, "Packed file (gzip)") != before
     run(page)
     shot(page, "2-progress")
-    wait_for_runs(page, RUNNING)
+    wait_for_runs(page, 3 * RUNNING)
     expect(page.get_by_text("right (")).to_be_visible(timeout=WAIT)
     points = page.get_by_test_id("stVegaLiteChart").last.locator("g.mark-symbol.role-mark path")
     expect(points).to_have_count(2)

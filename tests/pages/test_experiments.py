@@ -134,3 +134,54 @@ def _filters():
     from core.experiments.listing import Filters
 
     return Filters()
+
+
+def test_chosen_runs_stay_chosen_on_other_pages_and_under_filters(made):
+    from pages._ui.state import State
+
+    who = member()
+    ids = keep(who, *made)
+    app = visit("experiments", who, words="quarter")
+    app.session_state[State.chosen.key] = tuple(ids)
+    app.run()
+    assert not app.exception
+    assert "2 chosen" in seen(app)
+    assert not app.button(key="experiments.compare").disabled
+    services.experiments().delete(who.principal, ids[0])
+    app.run()
+    assert not app.exception
+    app.button(key="experiments.none").click().run()
+    assert "on all pages" not in seen(app)
+    assert app.button(key="experiments.compare").disabled
+
+
+def test_figures_are_written_as_the_account_reads_them(made):
+    who = member(language="fr")
+    keep(who, made[0])
+    table = visit("experiments", who, "fr").dataframe[0].value
+    assert "," in table["top1"][0]
+    assert table["size"][0].endswith("ko")
+
+
+def test_an_upload_is_called_by_its_file_and_never_by_its_id(made):
+    who = member()
+    from tests.unit.experiments.places import digits_zip
+
+    upload = services.uploads().add(who.principal, "numbers.zip", digits_zip())
+    (run_id,) = keep(who, made[0], data=upload.spec, request={
+        "model": "digits", "data": upload.spec, "seed": 0, "recipe": made[0].record["recipe"]})
+    assert list(visit("experiments", who).dataframe[0].value["data"]) == ["numbers.zip"]
+    assert "numbers.zip" in seen(visit("run", who, id=run_id))
+    token = services.sharing().share(who.principal, [run_id])
+    stranger = visit("run", None, share=token)
+    assert "uploaded images" in seen(stranger)
+    assert upload.spec not in seen(stranger)
+
+
+@pytest.mark.parametrize("section", ["figures", "charts", "classes", "images"])
+def test_a_comparison_in_french(made, section):
+    who = member(language="fr")
+    ids = keep(who, *made)
+    app = visit("experiments", who, "fr", compare=",".join(ids), view=section)
+    assert not app.exception
+    assert not app.error

@@ -363,3 +363,46 @@ def test_a_new_method_appears_in_the_form_without_touching_the_page():
         assert "sand is not foreseen" in texts(test)
     finally:
         del REGISTRY["sand"]
+
+
+def bomb() -> bytes:
+    """Return a small zip that unpacks to a picture-named gigabyte."""
+    import io
+    import zipfile
+
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("0/a.png", "w") as member:
+        for _ in range(300):
+            member.write(bytes(1_000_000))
+    return buffer.getvalue()
+
+
+def without_images() -> bytes:
+    import io
+    import zipfile
+
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("notes.txt", "nothing to see")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("content", [bomb, without_images, lambda: digits_zip(per_class=1, classes=1)],
+                         ids=["bomb", "no images", "one image"])
+def test_a_zip_that_is_no_set_of_images_is_one_sentence_and_nothing_is_kept(content):
+    test = page("lab").run()
+    test.file_uploader[0].set_value(("set.zip", content(), "application/zip")).run()
+    assert not test.exception
+    assert len(test.error) == 1
+    assert services.uploads().uploads(person(test)) == []
+    assert test.slider[0].label == "Sparsity"
+
+
+def test_an_upload_deleted_in_another_window_is_one_sentence_at_the_run(lab_home):
+    test = page("lab").run()
+    test.file_uploader[0].set_value(("numbers.zip", digits_zip(), "application/zip")).run()
+    (upload,) = services.uploads().uploads(person(test))
+    services.uploads().delete(person(test), upload.spec)
+    test.run()
+    assert not test.exception
+    assert next(s for s in test.selectbox if s.key == "lab.data").value == "digits"

@@ -212,3 +212,69 @@ def test_a_session_that_ended_can_change_nothing_by_a_button(made):
     assert not app.exception
     with pytest.raises(AccessError):
         services.sharing().links(who.principal, [run_id])
+
+
+@pytest.mark.parametrize("drawn", ["weights", "time", "sensitivity"])
+def test_layers_are_drawn_by_weights_time_and_sensitivity(made, drawn):
+    import json
+    from pathlib import Path
+
+    records = json.loads((Path(__file__).parents[1] / "unit/experiments/digits_records.json").read_text("utf-8"))
+    who = member()
+    measured = type(made[0])({**made[0].record, "steps": records[0]["steps"]}, made[0].files)
+    (run_id,) = keep(who, measured)
+    app = visit("run", who, id=run_id, view="layers")
+    app.segmented_control(key="run.layers_of").set_value(drawn).run()
+    assert not app.exception
+    assert not app.error
+    text = seen(app)
+    assert ("An estimate: the measured time" in text) is (drawn == "time")
+    assert ("half of one layer alone" in text) is (drawn == "sensitivity")
+    assert "≈" in text
+
+
+def test_every_chart_of_a_run_has_a_table_and_three_downloads(made):
+    who = member()
+    (run_id,) = keep(who, made[1])
+    for section, names in (("accuracy", ("run.top1", "run.confusion", "run.reliability")),
+                           ("layers", ("run.layer_weights", "run.histogram"))):
+        app = visit("run", who, id=run_id, view=section)
+        for name in names:
+            before = len(app.dataframe)
+            app.toggle(key=f"{name}.table").set_value(True).run()
+            assert not app.exception
+            assert len(app.dataframe) == before + 1
+            kinds = {b.proto.label for b in app.get("download_button") if f"-{name}." in b.proto.id}
+            assert kinds == {"PNG", "SVG", "CSV"}
+
+
+def test_the_model_in_another_format_is_made_on_demand(made):
+    import time
+
+    who = member()
+    (run_id,) = keep(who, made[1])
+    app = visit("run", who, id=run_id, view="files")
+    app.button(key="run.make_onnx").click().run()
+    assert not app.exception
+    assert app.get("progress")
+    until = time.monotonic() + 120
+    while app.get("progress") and time.monotonic() < until:
+        time.sleep(0.5)
+        app.run()
+    assert any("run.export_onnx" in b.proto.id for b in app.get("download_button"))
+    assert "same answers" in seen(app)
+    stranger = visit("run", None, share=services.sharing().share(who.principal, [run_id]), view="files")
+    assert not [b.key for b in stranger.button if "run.make" in (b.key or "")]
+
+
+def test_a_worker_that_died_leaves_one_sentence_and_its_log(made):
+    who = member()
+    run_id = store_unfinished(services.engine(), who.principal.user_id, made[0], "failed", log="somewhere deep", error={
+        "message": "The process ended unexpectedly (code {code}). The log of the run says more.",
+        "parameters": {"code": -11}})
+    app = visit("run", who, id=run_id)
+    assert not app.exception
+    assert len(app.error) == 1
+    assert "somewhere deep" in seen(app)
+    stranger = visit("run", member("finch"), id=run_id)
+    assert "somewhere deep" not in seen(stranger)

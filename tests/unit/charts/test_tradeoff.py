@@ -64,6 +64,17 @@ def test_an_estimate_is_hollow_and_its_range_dashed():
     assert len(values(spec, dashed[0])) == 2
 
 
+def test_what_is_dominated_is_pale_and_the_estimate_larger():
+    import vl_convert
+
+    scales = {scale["name"]: scale for scale in vl_convert.vegalite_to_vega(drawn())["scales"]}
+    assert scales["opacity"]["type"] == scales["size"]["type"] == "ordinal"  # others would take the ends alone
+    pale = dict(zip(scales["opacity"]["domain"], scales["opacity"]["range"], strict=True))
+    assert min(pale, key=pale.get) == "dominated"
+    large = dict(zip(scales["size"]["domain"], scales["size"]["range"], strict=True))
+    assert max(large, key=large.get) == "estimate"
+
+
 def test_a_constraint_shades_what_fails():
     spec = drawn(shade=Shade("x", "above", 0.18))
     (area,) = marks(spec, "rect")
