@@ -47,7 +47,10 @@ def foreign_format(data: bytes) -> str | None:
 
 
 def parts(data: bytes, most: int) -> int:
-    """Count the chunks of a PNG, or the segments before the pixels of a JPEG, up to ``most`` + 1; 0 for other files.
+    """Count the parts that a decoder goes through besides the pixels, up to ``most`` + 1; 0 for other files.
+
+    Those are the chunks of a PNG, and what stands before the pixels of a JPEG (segments) or of the first frame
+    of a GIF (blocks of extensions, and stray bytes).
 
     Decoders spend microseconds on each, so a file of nothing else would hold them for seconds.
     """
@@ -63,4 +66,14 @@ def parts(data: bytes, most: int) -> int:
             segment = data[place] == 0xFF and data[place + 1] not in (0x00, 0xFF)
             place += 2 + max(2, int.from_bytes(data[place + 2:place + 4], "big")) if segment else 1
             count += segment
+    elif data.startswith((b"GIF87a", b"GIF89a")) and len(data) > 13:
+        place = 13 + (3 << (data[10] & 7) + 1 if data[10] & 0x80 else 0)
+        inside = False
+        while place < len(data) and count <= most and (inside or data[place] not in b",;"):
+            if inside:
+                inside, place = data[place] != 0, place + 1 + data[place]
+            else:
+                inside = data[place] == 0x21  # an extension: its label, then blocks up to an empty one
+                place += 2 if inside else 1
+            count += 1
     return count

@@ -44,6 +44,7 @@ _MOST_PARTS = 20_000
 _UNKNOWN = N_("This is not a photo that can be read. Use a JPEG, PNG, WebP, BMP or GIF file.")
 _FOREIGN = N_("{kind} files are not read. Save the photo as JPEG, PNG or WebP and try again.")
 _DAMAGED = N_("The photo is damaged or cut short. Export or download it again.")
+_FLOODED = N_("The file holds far more comments than a photo does. Save the photo anew and try again.")
 _PIXELS = N_(
     "The photo has more than {limit} megapixels, the most that is read. "
     "Save it smaller and try again."
@@ -77,11 +78,11 @@ def read_photo(data: bytes, limits: Limits) -> Image.Image:
     ------
     InputError
         One sentence: empty, too many bytes, too many pixels, of a format that is not read, damaged
-        or truncated, too small, or too elongated.
+        or truncated, flooded with comments, too small, or too elongated.
     """
     _check_bytes(data, limits)
     if parts(data, _MOST_PARTS) > _MOST_PARTS:
-        raise InputError(_DAMAGED)
+        raise InputError(_FLOODED)
     try:
         image = Image.open(io.BytesIO(data), formats=_FORMATS)
         _check_shape(image, data, limits)

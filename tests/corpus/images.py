@@ -35,7 +35,7 @@ class Case:
 @cache
 def corpus() -> tuple[Case, ...]:
     """Return every case; names are unique."""
-    return (*_sound(), *_turned(), *_headers(), *_sizes(), *_bombs(), *_foreign(), *_cut(), *_mutated())
+    return (*_sound(), *_turned(), *_headers(), *_sizes(), *_bombs(), *_floods(), *_foreign(), *_cut(), *_mutated())
 
 
 def seeds() -> dict[str, bytes]:
@@ -169,6 +169,43 @@ def _bombs() -> Iterator[Case]:
     last = progressive.rindex(b"\xff\xda")
     scan = progressive[last:-2]
     yield Case("jpeg of 4000 scans", progressive[:-2] + scan * 4000 + progressive[-2:], "reject")
+
+
+def _floods() -> Iterator[Case]:
+    """Sound pictures among a great many comments, or under metadata that no camera writes."""
+    jpeg, whole, gif, webp = (encoded(scene(), kind) for kind in ("JPEG", "PNG", "GIF", "WEBP"))
+    pixels = whole.index(b"IDAT") - 4
+    frame = 13 + (3 << (gif[10] & 7) + 1)
+    text, packed = chunk(b"tEXt", b"Comment\0x"), chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(1_000_000)))
+    tags = b"II*\0\x08\0\0\0" + struct.pack("<H", 5000) + b"".join(
+        struct.pack("<HHII", 0x9000 + n % 2000, 2, 4, 0) for n in range(5000)) + bytes(4)
+    segment = b"\xff\xe1" + struct.pack(">H", 8 + len(tags)) + b"Exif\0\0" + tags
+    profile = b"".join(
+        b"\xff\xe2" + struct.pack(">H", 60_016) + b"ICC_PROFILE\0" + bytes([n + 1, 255]) + bytes(60_000)
+        for n in range(150))
+    for name, data, verdict in (
+        ("png of 30,000 comments", whole[:pixels] + text * 30_000 + whole[pixels:], "reject"),
+        ("png of 30,000 comments after the pixels", whole[:-12] + text * 30_000 + whole[-12:], "reject"),
+        ("png of 5,000 packed comments of 1 MB", whole[:pixels] + packed * 5_000 + whole[pixels:], "reject"),
+        ("png of 1,000 comments", whole[:pixels] + text * 1_000 + whole[pixels:], "accept"),
+        ("jpeg of a million comments", jpeg[:2] + b"\xff\xfe\0\x03a" * 1_000_000 + jpeg[2:], "reject"),
+        ("jpeg of 1,000 comments", jpeg[:2] + b"\xff\xfe\0\x03a" * 1_000 + jpeg[2:], "accept"),
+        ("jpeg of 150 blocks of 5,000 tags", jpeg[:2] + segment * 140 + jpeg[2:], "either"),
+        ("jpeg of a colour profile of 9 MB", jpeg[:2] + profile + jpeg[2:], "either"),
+        ("gif of a million comments", gif[:frame] + b"\x21\xfe\1a\0" * 1_000_000 + gif[frame:], "reject"),
+        ("gif of a comment without end", gif[:frame] + b"\x21\xfe" + b"\1a" * 1_000_000, "reject"),
+        ("gif of a million delays", gif[:frame] + b"\x21\xf9\4\0\0\0\0\0" * 1_000_000 + gif[frame:], "reject"),
+        ("gif of 9 MB of stray bytes", gif[:frame] + bytes(9_000_000) + gif[frame:], "reject"),
+        ("gif of a comment of 5 MB", gif[:frame] + b"\x21\xfe" + (b"\xff" + b"a" * 255) * 19_000 + b"\0"
+         + gif[frame:], "accept"),
+        ("webp of a million chunks", _riff(webp[12:] + (b"JUNK" + bytes(4)) * 1_000_000), "either"),
+        ("webp of 5,000 tags", _riff(webp[12:] + b"EXIF" + struct.pack("<I", len(tags)) + tags), "either"),
+    ):
+        yield Case(name, data, verdict)
+
+
+def _riff(chunks: bytes) -> bytes:
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WEBP" + chunks
 
 
 def _foreign() -> Iterator[Case]:
