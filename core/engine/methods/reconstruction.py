@@ -30,7 +30,7 @@ FEWEST = 8
 HELD_OUT = 0.4
 MOST_HELD_OUT = 4  # batches: a hundred photos show which layer matters
 MOSAICS = 500
-VIEWS = 2
+VIEWS = 1
 WIDEST = 6000
 """Inputs of a layer beyond which its second moments would not fit in memory."""
 
@@ -100,7 +100,7 @@ def chosen_images(most: int, context: Context) -> Images:
 
 
 def with_views(images: Images, most: int, context: Context) -> Images:
-    """Return the images and, where they are fewer than ``most``, up to ``VIEWS`` other views of each."""
+    """Return the images and, where they are fewer than ``most``, ``VIEWS`` other views of each, up to it."""
     count = min(most, (1 + VIEWS) * len(images))
     return Views(context.calibration, images.chosen, count, int(context.rng(8).integers(2**31)))
 
