@@ -23,6 +23,10 @@ def _shared(clusters: int) -> dict[str, Any]:
     return {"step": "cluster", "clusters": clusters}
 
 
+def _scaled(clusters: int) -> dict[str, Any]:
+    return {"step": "cluster", "clusters": clusters, "per": "scaled"}
+
+
 def _taught(minutes: float) -> dict[str, Any]:
     return {"step": "distill", "minutes": minutes, "labels": True}
 
@@ -38,9 +42,10 @@ def _starts(space: Space, wish: Wish) -> list[list[dict[str, Any]]]:
         if wish.cost != "latency":
             found += [[_zeros(0.3), _INT8]]
         return found
-    one_shot = [[_INT8], [_shared(32)], [_zeros(0.3), _INT8], [_zeros(0.3), _shared(32), _INT8], [_shared(32), _INT8],
-                [_zeros(0.2), _shared(32)], [_zeros(0.4), _shared(32), _INT8], [_shared(24)],
-                [_zeros(0.5), {"step": "recalibrate"}, _INT8], [_zeros(0.5), _shared(16), _INT8]]
+    one_shot = [[_INT8], [_scaled(32), _INT8], [_zeros(0.2), _scaled(32), _INT8], [_scaled(24), _INT8],
+                [_zeros(0.3), _scaled(32), _INT8], [_shared(32), _INT8], [_zeros(0.2), _shared(32)],
+                [_zeros(0.2), _scaled(24), _INT8], [_zeros(0.3), _INT8], [_zeros(0.4), _scaled(32), _INT8],
+                [_scaled(16), _INT8], [_zeros(0.5), {"step": "recalibrate"}, _INT8]]
     if epochs < 5:
         return one_shot
     taught = _taught(min(0.25, 0.1 * space.conditions.minutes))

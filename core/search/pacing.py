@@ -13,7 +13,7 @@ TOLERANCE = 0.06
 """How far over the budget finalists may end; beyond, they are stopped. The promise is ten per cent."""
 _MOST_RESERVED = 0.4
 _FIRST_GUESS = 20.0
-_FINAL_GUESS = 30.0
+_FINAL_GUESS = 15.0
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Pace:
         """How long a finalist takes: the longest seen, else the startup and the brief measurement with a margin."""
         if self.finals:
             return 1.1 * max(self.finals)
-        return min(_FINAL_GUESS + self.measuring, 0.5 * _MOST_RESERVED * self.budget)
+        return min(_FINAL_GUESS + 0.6 * self.measuring, 0.5 * _MOST_RESERVED * self.budget)
 
     @property
     def reserve(self) -> float:

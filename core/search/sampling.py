@@ -11,13 +11,14 @@ import logging
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
 
-from core.recipes import Recipe
-from core.search.space import Space
+from core.errors import InputError
+from core.recipes import Recipe, check, one_line
+from core.search.space import Space, complexity
 
 if TYPE_CHECKING:
     import optuna
@@ -26,6 +27,8 @@ Sampler = Literal["tpe", "nsga2"]
 SAMPLERS: tuple[Sampler, ...] = get_args(Sampler)
 POPULATION = 12
 RANDOM_TRIALS = 6
+ENOUGH = 3
+"""Trials after which what is expected of a known recipe counts too."""
 TRIES = 40
 HOPELESS = 0.4
 """Excess over the limits (one point is 0.1, ten per cent of size or time too) from which a recipe is dropped."""
@@ -89,7 +92,7 @@ def propose(
     for recipe in known:
         params = space.params(recipe)
         study.enqueue_trial(params)
-        found = _ask(study, space, lambda _: 0.0)
+        found = _as_known(_ask(study, space, expect if len(tried) >= ENOUGH else lambda _: 0.0), recipe, space)
         if found is not None and identity(found.recipe) not in done:
             return found
     random = np.random.default_rng([seed, len(taken)])
@@ -101,6 +104,20 @@ def propose(
         if found is not None and identity(found.recipe) not in done:
             return found
     return None
+
+
+def _as_known(found: Proposal | None, recipe: Recipe, space: Space) -> Proposal | None:
+    """Return a proposal with the very recipe that led to it, fields that the space does not vary included.
+
+    Not where the space had to shorten it, or it cannot work on this model.
+    """
+    if found is None or complexity(recipe) > complexity(found.recipe) + 1e-9:
+        return found
+    try:
+        check(recipe, space.conditions.facts)
+    except InputError:
+        return found
+    return replace(found, recipe=recipe.model_copy(update={"name": one_line(recipe.steps)[:120]}))
 
 
 def near(best: Tried, random: np.random.Generator) -> dict[str, Any]:

@@ -81,6 +81,8 @@ def test_choices_that_lead_to_a_preset(name: str) -> None:
     found = propose(space, [], [preset], [])
     assert found is not None
     assert [s.kind for s in found.recipe.steps] == [s.kind for s in preset.steps]
+    if all(step.kind != "distill" for step in preset.steps):  # five minutes of which are too long for this search
+        assert found.recipe.steps == preset.steps
     again = space.params(found.recipe)
     assert again == {k: v for k, v in found.params.items() if k in again}
 
