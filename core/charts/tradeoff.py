@@ -123,7 +123,7 @@ def _points(rows: pd.DataFrame, axes: _Axes, words: Mapping[str, str], name_titl
     names = [words[state] for state in shown]
     colour = alt.Scale(domain=names, range=[_COLOURS[s] for s in shown])
     shape = alt.Scale(domain=names, range=[_SHAPES[s] for s in shown])
-    legend = alt.Legend(orient="top", columns=3, labelLimit=160, symbolOpacity=1)
+    legend = alt.Legend(orient="top", columns=3, labelLimit=160, symbolOpacity=1, symbolDash=[1, 0])
 
     def by_state(usual: Any, **others: Any) -> alt.Scale:
         return alt.Scale(type="ordinal", domain=names, range=[others.get(state, usual) for state in shown])

@@ -42,15 +42,16 @@ def chart_card(
         st.dataframe(written(table, i18n.language()), hide_index=True, key=f"{name}.rows", alt=alt, column_config={
             column: st.column_config.TextColumn(alignment="right") for column in table.select_dtypes("number")})
     elif selects:
-        event = st.vega_lite_chart(_specification(chart), key=f"{name}.chart", on_select="rerun",
+        event = st.vega_lite_chart(specification(chart), key=f"{name}.chart", on_select="rerun",
                                    selection_mode="run", alt=alt, width=width)
         chosen = list(event["selection"].get("run", []))
     else:
-        st.vega_lite_chart(_specification(chart), key=f"{name}.chart", alt=alt, width=width)
+        st.vega_lite_chart(specification(chart), key=f"{name}.chart", alt=alt, width=width)
     return chosen
 
 
-def _specification(chart: Any) -> dict[str, Any]:
+def specification(chart: Any) -> dict[str, Any]:
+    """Return a chart as the plain data that the browser draws."""
     from altair.utils.schemapi import debug_mode
 
     with debug_mode(False):  # checking a chart against its schema costs more than drawing all of the page

@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.experiments.estimates import Estimate, Expected
 from pages._ui import i18n, recipe_state
+from pages._ui.chart_card import localised, specification
 from pages._ui.lab_past import Past
 from pages._ui.numbers import decimal, megabytes, milliseconds
 from pages._ui.state import state
@@ -71,8 +72,9 @@ def show_layers(found: Estimate) -> None:
         frame = pandas.DataFrame({
             "layer": [layer.layer for layer in layers], "parameters": [layer.weights for layer in layers],
             "zeros": [layer.sparsity for layer in layers]})
-        st.altair_chart(layer_bars(frame, zero_title=_("zero"), kept_title=_("kept"), parameters_title=_("Weights")),
-                        alt=_("Bars of the weights of each layer, split into zeros and others"))
+        bars = layer_bars(frame, zero_title=_("zero"), kept_title=_("kept"), parameters_title=_("Weights"))
+        st.vega_lite_chart(specification(localised(bars, i18n.language())),
+                           alt=_("Bars of the weights of each layer, split into zeros and others"))
         key = f"lab.layers.{pruning['uid']}.{state.serial}"
         table = pandas.DataFrame({
             "layer": frame["layer"], "weights": frame["parameters"], "sparsity": 100 * frame["zeros"],
@@ -108,8 +110,8 @@ def _figure(place: object, label: str, value: str, delta: str, caption: str) -> 
 def _basis(found: Estimate) -> str:
     _ = i18n.translate()
     if found.based_on:
-        words = _("Corrected by {runs} runs on this model and these images. Nine of ten measurements should fall "
-                  "into the ranges.")
+        words = _("Corrected by earlier runs on this model and these images ({runs}). Nine of ten measurements "
+                  "should fall into the ranges.")
     else:
         words = _("From the weights alone: no run on this model and these images has been measured yet, so the "
                   "ranges are wide.")
