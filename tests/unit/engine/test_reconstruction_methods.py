@@ -10,6 +10,7 @@ import tf_keras
 
 from core.engine.methods.frame import Cancelled, kernels, method_for
 from core.engine.methods.recalibrate import batch_norms, reestimate
+from core.engine.methods.reconstruction import chosen_images, with_views
 from core.engine.probabilities import divergence, predict
 from core.engine.reconstruction.fold import fold
 from core.errors import InputError
@@ -106,6 +107,15 @@ def test_a_cancelled_run_stops_in_the_middle_and_leaves_no_file(tmp_path):
 def test_too_few_images_are_refused(tmp_path):
     with pytest.raises(InputError, match="at least 8"):
         carry_out("reconstruction", tmp_path, surroundings=context(n=5, scratch=tmp_path))
+
+
+@pytest.mark.parametrize(("n", "most", "views"), [(10, 500, 10), (10, 14, 4), (10, 8, 0)])
+def test_few_photos_are_joined_by_one_view_of_each(n, most, views):
+    around = context(calibration=np.random.default_rng(0).random((n, 64, 64, 3)).astype(np.float32))
+    chosen = chosen_images(most, around)
+    pictures = with_views(chosen, most, around)
+    assert len(pictures) - len(chosen) == views
+    assert sum(len(batch) for batch in pictures.batches()) == len(pictures)
 
 
 def test_nothing_to_prune_is_refused(tmp_path):
