@@ -16,5 +16,6 @@ def data_names(principal: Principal | None, specs: Iterable[str]) -> dict[str, s
     uploaded = {spec for spec in wanted if spec.startswith(PREFIX)}
     if uploaded:
         own = {} if principal is None else {each.spec: each.name for each in services.uploads().uploads(principal)}
-        names |= {spec: own.get(spec, i18n.translate()("uploaded images")) for spec in uploaded}
+        _ = i18n.translate()
+        names |= {spec: own.get(spec, _("uploaded images")) for spec in uploaded}
     return names

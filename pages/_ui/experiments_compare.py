@@ -11,7 +11,14 @@ from core.experiments.export import to_csv, to_html, to_json
 from core.locales import N_
 from pages._ui import auth, errors, i18n, services
 from pages._ui.address import choose
-from pages._ui.experiments_pictures import chart_svgs, field_title, show_charts, show_classes, show_disagreements
+from pages._ui.experiments_pictures import (
+    as_text,
+    chart_svgs,
+    field_title,
+    show_charts,
+    show_classes,
+    show_disagreements,
+)
 from pages._ui.numbers import decimal, megabytes, p_value
 from pages._ui.run_access import LIST, View, own, stop_with
 from pages._ui.run_figures import signed, table
@@ -96,12 +103,6 @@ def _actions(views: list[View], comparison: Comparison, names: dict[str, str]) -
                 fork_link(view)
 
 
-def _value(value: object, language: str) -> str:
-    if isinstance(value, float):
-        return decimal(value, language, 2 if abs(value) >= 0.01 else 6)
-    return "–" if value is None else str(value)
-
-
 def _figures(views: list[View], comparison: Comparison, names: dict[str, str]) -> None:
     _ = i18n.translate()
     language = i18n.language()
@@ -146,7 +147,7 @@ def _figures(views: list[View], comparison: Comparison, names: dict[str, str]) -
                      "below 0.05 a difference counts as real."))
     st.subheader(_("What differs in what was asked"))
     if comparison.recipe:
-        table([(field_title(field, views), *(_value(values[view.run.id], language) for view in views))
+        table([(field_title(field, views), *(as_text(values[view.run.id], language) for view in views))
                for field, values in comparison.recipe.items()], [plain(names[view.run.id]) for view in views])
     else:
         st.markdown(_("Nothing: the same recipe, seed, model and data."))

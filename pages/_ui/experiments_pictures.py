@@ -77,10 +77,18 @@ def show_charts(views: list[View], comparison: Comparison, names: dict[str, str]
                        title=title, runs=", ".join(names.values())))
 
 
+def as_text(value: object, language: str) -> str:
+    """Return a field's value as a reader of ``language`` writes it."""
+    if isinstance(value, float):
+        return decimal(value, language, 2 if abs(value) >= 0.01 or not value else 6)
+    return "–" if value is None else str(value)
+
+
 def field_title(field: str, views: list[View]) -> str:
     """Return what a field of the requests is called: "2. Sparsity" for the sparsity of the second step."""
     _ = i18n.translate()
     number, dot, name = field.partition(".")
+    step = _("Step")
     if not dot:
         return {"model": _("Model"), "data": _("Data"), "calibration": _("Calibrate on"),
                 "seed": _("Seed")}.get(field, field)
@@ -89,7 +97,7 @@ def field_title(field: str, views: list[View]) -> str:
         kind = REGISTRY.get(steps[int(number) - 1]["step"]) if int(number) <= len(steps) else None
         if kind is not None and name in kind.model_fields:
             return f"{number}. {_(str(kind.model_fields[name].title or name))}"
-    return f"{number}. {_('Step')}" if name == "step" else f"{number}. {name}"
+    return f"{number}. {step}" if name == "step" else f"{number}. {name}"
 
 
 def _coordinates(views: list[View], comparison: Comparison, names: dict[str, str], _: Words) -> pandas.DataFrame:
@@ -109,7 +117,7 @@ def _coordinates(views: list[View], comparison: Comparison, names: dict[str, str
         numeric = all(isinstance(v, Number) and not isinstance(v, bool) for v in values)
         distinct = list(dict.fromkeys(str(v) for v in values))
         rows += [
-            {"name": names[view.run.id], "quantity": title, "text": "–" if value is None else str(value)[:24],
+            {"name": names[view.run.id], "quantity": title, "text": as_text(value, i18n.language())[:24],
              "value": float(value) if numeric else float(distinct.index(str(value)))}
             for view, value in zip(views, values, strict=True)
         ]

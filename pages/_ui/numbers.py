@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 
 from babel.numbers import format_decimal, format_percent
+
+_PERCENT = re.compile(r"(\d)%")
 
 
 def percent(share: float, language: str) -> str:
@@ -34,6 +37,11 @@ def megabytes(size: float, language: str, digits: int = 1) -> str:
     small = size < 1e6
     unit = ("kB" if small else "MB") if language != "fr" else ("ko" if small else "Mo")
     return f"{decimal(size / (1e3 if small else 1e6), language, digits)}\N{NO-BREAK SPACE}{unit}"
+
+
+def with_spaces(text: str, language: str) -> str:
+    """Return a text with its per cent signs apart from their numbers, as French has them."""
+    return _PERCENT.sub("\\1\N{NO-BREAK SPACE}%", text) if language == "fr" else text
 
 
 def p_value(p: float, language: str) -> str:
