@@ -133,7 +133,8 @@ def _open(chosen: list[dict[str, Any]]) -> None:
 
 
 def _guess(found: Estimate, known: Past, x: str, y: str) -> dict[str, Any]:
-    row: dict[str, Any] = {"run": "", "name": i18n.translate()("The recipe on the screen"), "state": "estimate"}
+    _ = i18n.translate()
+    row: dict[str, Any] = {"run": "", "name": _("The recipe on the screen"), "state": "estimate"}
     for axis, column in (("x", x), ("y", y)):
         value = _guessed(found, known, column)
         row |= {axis: value[0], f"{axis}_low": value[1], f"{axis}_high": value[2]}

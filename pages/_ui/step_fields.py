@@ -49,7 +49,8 @@ def _top(field: dict[str, Any]) -> float | None:
 def _choice(field: dict[str, Any], value: Any, key: str, label: str, help_text: str | None) -> Any:
     titles = {choice["value"]: choice["title"] for choice in field["choices"]}
     if isinstance(value, dict):
-        titles = {BY_LAYER: i18n.translate()("as set layer by layer"), **titles}
+        _ = i18n.translate()
+        titles = {BY_LAYER: _("as set layer by layer"), **titles}
         chosen = st.selectbox(label, list(titles), format_func=titles.__getitem__, key=f"{key}.own", help=help_text)
         return value if chosen == BY_LAYER else chosen
     options = list(titles)
