@@ -12,8 +12,10 @@ from core.charts.classes import BLUE, VERMILION
 GREY = "#767676"
 _ROW = 46
 _WIDTH = 215
-_SHAPES = {"baseline": "square", "finished": "circle", "failed": "cross", "refused": "cross"}
-_COLOURS = {"baseline": "#1C241D", "finished": BLUE, "failed": VERMILION, "refused": GREY}
+_SHAPES = {"baseline": "square", "finished": "circle", "failed": "cross", "waiting": "diamond",
+           "refused": "cross"}
+_COLOURS = {"baseline": "#1C241D", "finished": BLUE, "failed": VERMILION, "waiting": GREY,
+            "refused": GREY}
 
 
 def orders_tree(frame: pd.DataFrame, *, words: Mapping[str, str], titles: Mapping[str, str]) -> alt.LayerChart:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from core.experiments.runs import Run
-
-STATES = {"baseline": N_("original"), "finished": N_("measured"), "failed": N_("failed"), "refused": N_("cannot work")}
 
 
 def register(app: typer.Typer) -> None:
@@ -81,6 +79,7 @@ def _layers(place: Any, run: Run) -> list[dict[str, Any]]:
 def _draw(frame: pd.DataFrame, out: Path, language: str) -> None:
     from core.charts.files import to_svg
     from core.charts.orders import orders_tree
+    from core.experiments.orders import STATES, described
 
     translate = translator(language)
     shown = described(frame, translate)
@@ -92,35 +91,8 @@ def _draw(frame: pd.DataFrame, out: Path, language: str) -> None:
     frame.to_csv(out / "tree.csv", index=False)
 
 
-def described(frame: pd.DataFrame, translate: Callable[[str], str]) -> pd.DataFrame:
-    """Return the tree with its texts: ``label``, ``figures`` and ``note`` of each node."""
-    rows = frame.to_dict("records")
-    return frame.assign(
-        label=[str(row["step"]) or translate(N_("original")) for row in rows],
-        figures=[_figures(row, translate) for row in rows],
-        note=frame["reason"].fillna(""))
-
-
-def _figures(row: Mapping[Hashable, Any], translate: Callable[[str], str]) -> str:
-    if row["state"] == "refused":
-        return translate(N_("cannot work"))
-    parts = []
-    if _known(row["zeros"]):
-        parts += [translate(N_("{share:.1%} zeros")).format(share=row["zeros"]),
-                  translate(N_("{count} values")).format(count=int(row["values"]))]
-    if _known(row["top1"]):
-        parts.append(f"{row['top1']:.1%}")
-    elif _known(row["agreement"]):
-        parts.append(f"≈ {row['agreement']:.1%}")
-    if _known(row["gzip_bytes"]):
-        parts.append(f"{row['gzip_bytes'] / 1000:,.0f} kB")
-    return " · ".join(parts)
-
-
-def _known(value: Any) -> bool:
-    return value is not None and value == value
-
-
 def _lines(frame: pd.DataFrame, translate: Callable[[str], str]) -> list[str]:
+    from core.experiments.orders import described
+
     return [f"{'  ' * int(row['depth'])}{row['label']}: {row['note'] if row['state'] == 'refused' else row['figures']}"
             for row in described(frame, translate).to_dict("records")]

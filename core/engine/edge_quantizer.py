@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
-from ai_edge_quantizer import qtyping, quantizer, recipe
+from ai_edge_quantizer import qtyping, quantizer, recipe, recipe_manager
 
 from core.engine.report_layers import parse
 from core.errors import InputError
@@ -17,10 +17,24 @@ from core.locales import N_
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+
+def _four_bits() -> Any:
+    """Return weights of four bits where LiteRT has kernels for them, and eight in depthwise layers.
+
+    OCTAV chooses where each channel's grid ends by its error (Sakr et al., 2022, arXiv:2206.06501).
+    """
+    made = recipe_manager.RecipeManager()
+    names = qtyping.TFLOperationName
+    made.add_weight_only_config(".*", names.ALL_SUPPORTED, num_bits=8)
+    for operator in (names.CONV_2D, names.FULLY_CONNECTED):
+        made.add_weight_only_config(".*", operator, num_bits=4, algorithm_key=recipe.AlgorithmName.OCTAV)
+    return made.get_quantization_recipe()
+
+
 _RECIPES = {
     "int8": recipe.static_wi8_ai8,
     "dynamic": recipe.weight_only_wi8_afp32,
-    "int4": recipe.weight_only_wi4_afp32,
+    "int4": _four_bits,
 }
 SIGNATURE = "serving_default"
 _NOTHING = recipe.AlgorithmName.NO_QUANTIZE

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,11 @@ DEFAULT: tuple[dict[str, Any], ...] = (
 COLUMNS = (
     "node", "parent", "step", "depth", "state", "run", "reason", "zeros", "values", "top1", "agreement", "gzip_bytes",
 )
+
+STATES = {
+    "baseline": N_("original"), "finished": N_("measured"), "failed": N_("failed"), "waiting": N_("not measured yet"),
+    "refused": N_("cannot work"),
+}
 
 
 @dataclass(frozen=True)
@@ -131,6 +136,35 @@ def tree(
                     "gzip_bytes": record["compressed"]["size"]["gzip_bytes"]}
         rows.append(row)
     return pd.DataFrame(rows, columns=list(COLUMNS))
+
+
+def described(frame: pd.DataFrame, translate: Callable[[str], str]) -> pd.DataFrame:
+    """Return the tree with its texts: ``label``, ``figures`` and ``note`` of each node."""
+    rows = frame.to_dict("records")
+    return frame.assign(
+        label=[str(row["step"]) or translate(N_("original")) for row in rows],
+        figures=[_figures(row, translate) for row in rows],
+        note=frame["reason"].fillna(""))
+
+
+def _figures(row: Mapping[Hashable, Any], translate: Callable[[str], str]) -> str:
+    if row["state"] == "refused":
+        return translate(N_("cannot work"))
+    parts = []
+    if _known(row["zeros"]):
+        parts += [translate(N_("{share:.1%} zeros")).format(share=row["zeros"]),
+                  translate(N_("{count} values")).format(count=int(row["values"]))]
+    if _known(row["top1"]):
+        parts.append(f"{row['top1']:.1%}")
+    elif _known(row["agreement"]):
+        parts.append(f"≈ {row['agreement']:.1%}")
+    if _known(row["gzip_bytes"]):
+        parts.append(f"{row['gzip_bytes'] / 1000:,.0f} kB")
+    return " · ".join(parts)
+
+
+def _known(value: Any) -> bool:
+    return value is not None and value == value
 
 
 def _top1(measured: Mapping[str, Any]) -> float | None:

@@ -11,6 +11,7 @@ from core.experiments.runs import RunRequest
 from core.experiments.sweeps import variations
 from core.recipes import Recipe, describe
 from pages._ui import errors, i18n, services
+from pages._ui.lab_orders import order_choice, orders_drawn
 from pages._ui.lab_past import Past
 from pages._ui.lab_subject import Subject, image_sets
 from pages._ui.state import state
@@ -27,10 +28,15 @@ def run_buttons(principal: Principal, subject: Subject, recipe: Recipe | None, k
                             disabled=recipe is None)
         with st.popover(_("Sweep"), icon=":material/stacked_line_chart:", disabled=recipe is None):
             recipes = _sweep(recipe) if recipe is not None else []
+        with st.popover(_("Try every order"), icon=":material/account_tree:", disabled=recipe is None):
+            ordered = order_choice(recipe, known) if recipe is not None else []
         with st.popover(_("Options"), icon=":material/tune:"):
             name, seed, limit, calibration = _options(principal, subject)
+    orders_drawn(principal, recipe, known)
     if recipe is not None and clicked:
         recipes = [recipe]
+    elif ordered and st.session_state.get("lab.orders_now"):
+        recipes = ordered
     elif not (recipes and st.session_state.get("lab.sweep_now")):
         return
     requests = [

@@ -8,9 +8,8 @@ import pytest
 
 from core.charts.files import to_svg
 from core.charts.orders import orders_tree
-from core.cli.orders import STATES, described
 from core.errors import InputError
-from core.experiments.orders import DEFAULT, orders, tree
+from core.experiments.orders import DEFAULT, STATES, described, orders, tree
 from core.recipes import read_step
 
 
