@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import os
 import shutil
 import time
@@ -19,6 +18,7 @@ from core.engine import artifact
 from core.engine.checkpoint import Checkpoints, identity
 from core.engine.convert import to_tflite
 from core.engine.facts import model_facts
+from core.engine.memory import release
 from core.engine.methods.frame import Array, Context, Finding, Outcome, State, method_for
 from core.engine.probabilities import predict
 from core.errors import PromiseError, SecateurError, StorageError
@@ -200,8 +200,7 @@ class _Run:
             if kept is not None and content is None:
                 kept.save(state, records)
             del before, weights, outcome
-            # Models and their compiled functions hold one another in circles.
-            gc.collect()
+            release()
         return content or self._converted(state), state
 
     def finish(
