@@ -149,7 +149,7 @@ def _print(study: Study, language: str) -> None:
         return
     say(translate(N_("Understood: {wish}")).format(wish=study.wish.words(translate)))
     for sentence in answer.sentences:
-        say(sentence.render(translate))
+        say(sentence.render(translate, "," if language == "fr" else "."))
     if answer.recommended is None:
         return
     numbers = list(dict.fromkeys([answer.recommended, *answer.runners_up]))

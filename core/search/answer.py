@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from core.search.judging import LIKELY, SURE, chance, steadied
 from core.search.wishes import SIZES, Figures, Limit, Wish
 
 RUNNERS_UP = 3
+_NUMBER = re.compile(r"-?\d+\.\d+")
 
 
 class Candidate(BaseModel):
@@ -43,9 +45,10 @@ class Said(BaseModel):
     message: str
     parameters: dict[str, Any] = {}
 
-    def render(self, translate: Callable[[str], str] = str) -> str:
-        """Return the sentence in a language."""
-        shown = {k: translate(v) if k.startswith("t_") else v for k, v in self.parameters.items()}
+    def render(self, translate: Callable[[str], str] = str, mark: str = ".") -> str:
+        """Return the sentence in a language, whose numbers have the decimal ``mark``."""
+        shown = {k: v.replace(".", mark) if isinstance(v, str) and _NUMBER.fullmatch(v) else v
+                 for k, v in self.parameters.items()}
         return translate(self.message).format(**shown)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 
-from core.errors import InputError
+from core.errors import InputError, Phrase
 from core.locales import N_
 from core.search.wishes import ASSUMED_POINTS, SIZES, Figure, Limit, Wish
 
@@ -169,4 +169,4 @@ def _unclear(text: str) -> InputError:
     return InputError(
         N_("'{text}' cannot be understood as a wish. Say what may be lost, how small or how fast, and what should be "
            "best, for example: '{first}'; '{second}'; '{third}'."),
-        text=text.strip()[:80], first=EXAMPLES[0], second=EXAMPLES[1], third=EXAMPLES[2])
+        text=text.strip()[:80], first=Phrase(EXAMPLES[0]), second=Phrase(EXAMPLES[1]), third=Phrase(EXAMPLES[2]))

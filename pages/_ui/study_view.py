@@ -75,14 +75,14 @@ def show_answer(study: Study) -> None:
                 _figures(study, best)
         return
     if study.answer.recommended is None:
-        st.warning("\n\n".join(plain(s.render(_)) for s in study.answer.sentences), icon=":material/block:")
+        st.warning("\n\n".join(plain(s.render(_, _mark())) for s in study.answer.sentences), icon=":material/block:")
         return
     chosen = study.trial(study.answer.recommended)
     with st.container(border=True):
         st.markdown(_("**Recommended**: {name}").format(name=plain(_recipe_words(chosen))))
         _figures(study, chosen)
         show = st.success if study.answer.kept else st.warning
-        show("\n\n".join(plain(s.render(_)) for s in study.answer.sentences),
+        show("\n\n".join(plain(s.render(_, _mark())) for s in study.answer.sentences),
              icon=":material/trophy:" if study.answer.kept else ":material/block:")
         _links(chosen)
     others = [study.trial(number) for number in study.answer.runners_up]
@@ -148,6 +148,10 @@ def show_trials(study: Study) -> None:
             for trial in failed:
                 reason = _(trial.error.message).format(**trial.error.parameters) if trial.error else ""
                 st.markdown(f"- {plain(trial.name)}: {plain(reason)}")
+
+
+def _mark() -> str:
+    return "," if i18n.language() == "fr" else "."
 
 
 def _cost(found: Figures, cost: str) -> float:
