@@ -23,7 +23,7 @@ class LowRank(Step):
     paper: ClassVar[str] = "Zhang et al. 2015, arXiv:1505.06798"
 
     error: float = setting(
-        0.05, title=N_("Error"),
+        0.01, title=N_("Error"),
         help=N_("Part of the energy of each layer's outputs on calibration images that may be lost; it decides the "
                 "rank."), unit=N_("fraction"), gt=0, lt=1, step=0.01)
     rank: int = setting(
