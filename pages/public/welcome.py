@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from core.settings import ROOT
 from pages._ui import auth, i18n, services
 from pages._ui.figures import example, measured
 from pages._ui.site import site
@@ -29,7 +30,8 @@ elif policy == "invitation":
 st.page_link("pages/public/sign_in.py", label=_("I have an account: sign in"), icon=":material/login:")
 
 st.subheader(_("What compression does to one model"))
-found = example(services.settings().models_folder / "efficientnet-lite0" / "measured.json")
+# Ours, wherever this installation keeps its models.
+found = example(ROOT / "models" / "efficientnet-lite0" / "measured.json")
 measured(_, found)
 st.caption(_(
     "EfficientNet-Lite0 on {photos} photos of ImageNet, each of another class: the same model as 32-bit floats and "
