@@ -9,17 +9,22 @@ import pytest
 import tensorflow as tf
 import tf_keras
 
+from core.datasets import batches, open_dataset
 from core.engine import artifact
+from core.engine.base import load_base
 from core.engine.facts import model_facts
-from core.engine.methods.frame import State, kernels, method_for
+from core.engine.methods.frame import Context, State, kernels, method_for
 from core.engine.pipeline import RunData, run_recipe
 from core.engine.probabilities import predict
+from core.engine.reconstruction.graph import copy_of
 from core.engine.training_aware import ranges, rounding
 from core.engine.training_aware.rewriting import rewritten
 from core.engine.training_aware.ties import Tie
 from core.errors import InputError
 from core.measurement.promises import distinct_values
 from core.recipes import check, load_recipe, read_step
+from core.settings import settings
+from core.zoo import Library
 from tests.unit.engine.digits_case import accuracy, context, images, original, state
 
 KIND = "quantization_aware_training"
@@ -116,11 +121,11 @@ def test_ties_hold_zeros_and_shared_values():
 
 
 @pytest.mark.parametrize(("earlier", "way", "most"), [
-    ((), "QAT", 256),
+    pytest.param((), "QAT", 256, marks=pytest.mark.slow),
     (({"kind": "magnitude", "sparsity": 0.5},), "PQAT", 256),
     (({"kind": "cluster", "clusters": 16},), "CQAT", 16),
     (({"kind": "magnitude", "sparsity": 0.5}, {"kind": "cluster", "clusters": 32}), "PCQAT", 32),
-    (({"kind": "cluster", "clusters": 16, "per": "scaled"},), "CQAT", 16),
+    pytest.param(({"kind": "cluster", "clusters": 16, "per": "scaled"},), "CQAT", 16, marks=pytest.mark.slow),
 ])
 def test_what_earlier_steps_promised_holds_in_the_int8_file(tmp_path, earlier, way, most):
     given = state()
@@ -155,6 +160,7 @@ def test_without_labels_the_originals_answers_are_the_targets():
     assert outcome.details["loss_after"] <= outcome.details["loss_before"]
 
 
+@pytest.mark.slow
 def test_training_is_the_same_again_with_the_same_seed():
     files = [artifact.parse(carry_out(KIND, n=96, epochs=1).artifact) for _ in range(2)]
     for one, other in zip(*(file.weights for file in files), strict=True):  # names of operators may count on
@@ -191,3 +197,25 @@ def test_what_cannot_follow_is_refused(steps, words, nearest):
     with pytest.raises(InputError, match=words) as refused:
         check(load_recipe({"steps": steps}))
     assert [s["step"] for s in refused.value.parameters["nearest_steps"]] == nearest
+
+
+@pytest.mark.slow
+def test_half_of_efficientnet_stays_zero_through_a_tiny_epoch():
+    given = settings()
+    card = Library(given).card("efficientnet-lite0")
+    model = load_base(card, given)
+    photos = open_dataset("photos:24", given)
+    seen = np.concatenate(list(batches(photos, range(24), card.preprocessing, 8)))
+    step = read_step({"step": "magnitude", "sparsity": 0.3})
+    surroundings = Context(seen, seen)
+    pruned = method_for(step)(step, State(copy_of(model), model), surroundings)
+    after = State(pruned.model, model, pruned.masks or {}, pruned.promise)
+    training = read_step({"step": KIND, "epochs": 1, "batch_size": 8, "learning_rate": 1e-5})
+    outcome = method_for(training)(training, after, surroundings)
+    artifact.check_promise(outcome.artifact, outcome.promise)
+    file = artifact.parse(outcome.artifact)
+    assert {w.tensor.type for w in file.weights} == {"int8"}
+    depthwise = [w for w in file.weights if w.operator.name == "DEPTHWISE_CONV_2D"]
+    assert depthwise
+    assert all(w.tensor.scale.size == w.tensor.shape[-1] for w in depthwise)
+    assert outcome.details["loss_after"] <= outcome.details["loss_before"]
