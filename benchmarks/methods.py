@@ -38,6 +38,16 @@ QUANTIZED: list[list[dict[str, Any]]] = [
     [{"step": "quantize", "scheme": "int16x8"}],
     [{"step": "quantize", "scheme": "int4"}],
 ]
+QAT = {"step": "quantization_aware_training"}
+PRUNED = {"step": "magnitude", "sparsity": 0.8, "epochs": 12}
+HALF = {"step": "magnitude", "sparsity": 0.5, "epochs": 12}
+CLUSTERED = {"step": "cluster", "clusters": 16}
+# What only a training with rounding can mend, each beside plain int8.
+AWARE: list[list[dict[str, Any]]] = [
+    [*before, last] for before in ([], [PRUNED], [{"step": "magnitude", "sparsity": 0.5}], [CLUSTERED],
+                                   [HALF, CLUSTERED], [PRUNED, CLUSTERED]) for last in (QAT, INT8)
+]
+MIXED: list[list[dict[str, Any]]] = [[{"step": "mixed_precision", "budget": b}] for b in (0.22, 0.19, 0.16)]
 LABEL_FREE: list[list[dict[str, Any]]] = [
     *([{"step": "reconstruction", "sparsity": s}] for s in (0.3, 0.5, 0.6, 0.7)),
     [{"step": "reconstruction", "sparsity": 0.5}, INT8],
@@ -140,9 +150,9 @@ def main() -> int:
     library.prepare()
     jobs: list[tuple[Subject, list[list[dict[str, Any]]]]] = []
     if options.model in (None, "digits"):
-        jobs.append((digits(library), QUICK if options.quick else [*QUANTIZED, *LABEL_FREE, *TRAINED]))
+        jobs.append((digits(library), QUICK if options.quick else [*QUANTIZED, *MIXED, *LABEL_FREE, *TRAINED, *AWARE]))
     if options.data is not None and options.model in (None, "efficientnet-lite0"):
-        recipes = QUICK_PHOTOS if options.quick else [*QUANTIZED, *LABEL_FREE]
+        recipes = QUICK_PHOTOS if options.quick else [*QUANTIZED, *MIXED, *LABEL_FREE]
         jobs.append((photos(library, options.data, options.seed), recipes))
     rows: list[dict[str, Any]] = []
     print("| model | recipe | top-1 | difference (points) | file | gzip | zstd | faster | seconds |")
