@@ -211,7 +211,7 @@ class Driver:
             budget=60 * row.minutes, spent=row.spent_seconds,
             parallel=max(1, min(jobs, self._settings.quotas.running_runs)), seen=seen,
             finals=[t.final_seconds for t in row.trials if t.final_seconds is not None and t.final is not None],
-            measuring=min((s.seconds for s in seen), default=0.0))
+            measuring=max((float(t.figures.get("aside", 0.0)) for t in row.trials if t.figures), default=0.0))
 
     def _conditions(self, study: Study) -> Conditions:
         """Return what is possible here, without the kinds that failed whenever they were tried."""

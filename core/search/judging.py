@@ -20,7 +20,7 @@ def figures(record: Mapping[str, Any]) -> Figures:
     before, after, change = record["baseline"], record["compressed"], record["comparison"]
     n = int(record["images"]["test"]["n"])
     paired, drift = record.get("paired"), record.get("drift") or {}
-    difference = change["top1_difference"]
+    difference, took = change["top1_difference"], record.get("seconds") or {}
     if difference is not None:
         points = [0.0 - 100 * difference[key] for key in ("value", "high", "low")]
         lost = int(paired["right_to_wrong"]) if paired else max(0, round(points[0] * n / 100))
@@ -35,6 +35,7 @@ def figures(record: Mapping[str, Any]) -> Figures:
         zstd=after["size"]["zstd_bytes"], file=after["size"]["tflite_bytes"], latency=after["latency_ms"]["p50"],
         faster=change["latency_ratio"]["value"], kl=float(drift.get("kl", 0.0)), agreement=change["agreement"],
         labelled=difference is not None, n=n, gained=gained, lost=lost,
+        aside=max(0.0, took.get("total", 0.0) - sum(took.get("steps", ()))),
         baseline={
             "gzip": before["size"]["gzip_bytes"], "zstd": before["size"]["zstd_bytes"],
             "file": before["size"]["tflite_bytes"], "latency": before["latency_ms"]["p50"],
@@ -45,15 +46,17 @@ def figures(record: Mapping[str, Any]) -> Figures:
 def steadied(found: Sequence[Figures]) -> list[float]:
     """Return, per candidate, the points it is likely to lose on other images.
 
-    The best of many noisy counts is partly luck. Divergence from the baseline needs no labels and is far less noisy,
-    and on the whole the loss grows with it: each count is drawn towards an isotonic curve over the divergence, the
-    more, the fewer images it rests on and the better the curve fits (shrinkage, as in Efron and Morris 1975).
+    The best of many noisy counts is partly luck. How many answers differ from the baseline's needs no labels, and on
+    the whole the loss grows with it: each count is drawn towards an isotonic curve over the changed answers (the
+    divergence where they are as many), the more, the fewer images it rests on and the better the curve fits
+    (shrinkage, as in Efron and Morris 1975). Divergence alone does not order files of different number types: the
+    rounding of int8 answers to zero dominates it.
     """
     counted = np.array([f.points for f in found])
     if len(found) < 4:
         return [float(v) for v in counted]
     variance = np.array([1e4 * (f.lost + f.gained + 1) / f.n**2 for f in found])
-    order = np.argsort([f.kl for f in found], kind="stable")
+    order = np.lexsort(([f.kl for f in found], [1 - f.agreement for f in found]))
     curve = np.empty(len(found))
     curve[order] = isotonic_regression(counted[order], weights=1 / variance[order]).x
     surplus = max(0.0, float(np.average((counted - curve) ** 2 - variance, weights=1 / variance)))

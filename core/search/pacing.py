@@ -27,7 +27,7 @@ class Seen:
 
 @dataclass(frozen=True)
 class Pace:
-    """The budget, what was spent, and what was seen so far."""
+    """The budget, what was spent, and what was seen so far; ``measuring`` is what a trial takes beside its steps."""
 
     budget: float
     spent: float
@@ -41,7 +41,7 @@ class Pace:
         """How long a finalist takes: the longest seen, else the startup and the brief measurement with a margin."""
         if self.finals:
             return 1.1 * max(self.finals)
-        return min(_FINAL_GUESS + 0.6 * self.measuring, 0.5 * _MOST_RESERVED * self.budget)
+        return min(_FINAL_GUESS + 1.3 * self.measuring, 0.5 * _MOST_RESERVED * self.budget)
 
     @property
     def reserve(self) -> float:

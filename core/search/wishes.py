@@ -46,6 +46,8 @@ class Figures(BaseModel):
         Milliseconds for one image; ``faster`` the baseline's over it, timed in turns.
     kl
         Mean divergence of the answers from the baseline's, in nats; it needs no labels.
+    aside
+        Seconds of the run that its steps did not take: reading, measuring.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -64,6 +66,7 @@ class Figures(BaseModel):
     n: int
     gained: int = 0
     lost: int = 0
+    aside: float = 0.0
     baseline: dict[str, float]
 
     def ratio(self, figure: Figure) -> float:
