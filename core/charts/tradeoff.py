@@ -97,7 +97,8 @@ def _drawn(
         front = measured[measured["state"].isin(["front", "best"])].sort_values("x")
         layers.append(alt.Chart(front).mark_line(color=BLUE, opacity=0.5).encode(**axes.encoding("x", "y")))
     layers += [_ranges(measured, axes, dashed=False), _ranges(guessed, axes, dashed=True)]
-    layers.append(_points(rows, axes, words, name_title))
+    # Measured points lie on top, because those can be clicked; the estimate is larger and shows around them.
+    layers.append(_points(pd.concat([guessed, measured]), axes, words, name_title))
     return alt.LayerChart(layer=layers).properties(height=_HEIGHT)
 
 

@@ -82,6 +82,7 @@ def settled(page: Page) -> None:
 
 def drag(page: Page, slider: Locator, percent: int) -> None:
     """Drag a slider of per cent with the mouse, and correct the last steps with the keyboard."""
+    expect(slider).to_be_visible(timeout=WAIT)
     thumb = slider.get_by_role("slider")
     track, at = slider.bounding_box(), thumb.bounding_box()
     assert track is not None
@@ -108,6 +109,7 @@ def run(page: Page) -> None:
     """Queue the recipe on the screen."""
     page.get_by_role("button", name="Run", exact=True).click()
     expect(page.get_by_text("The run is queued.")).to_be_visible(timeout=WAIT)
+    settled(page)
 
 
 def tick(page: Page, rows: int) -> None:
@@ -123,6 +125,13 @@ def wait_for_runs(page: Page, timeout: float) -> None:
     """Wait until nothing is under way any more."""
     expect(page.get_by_text("Under way")).to_have_count(0, timeout=timeout)
     settled(page)
+
+
+def open_measured(page: Page, points: Locator) -> None:
+    """Click a point that was measured, which leads to its run."""
+    points.and_(page.locator("path:not([fill=transparent])")).first.click()
+    page.wait_for_url("**/run?run=*")
+    expect(page.get_by_text("Will it run faster?")).to_be_visible(timeout=WAIT)
 
 
 def share(page: Page) -> str:
@@ -176,9 +185,7 @@ def test_from_sign_up_to_a_revoked_link(visit, shot) -> None:
     expect(points).to_have_count(3)  # two measured, and the estimate
     shot(page, "4-measured")
 
-    points.first.click()
-    page.wait_for_url("**/run?run=*")
-    expect(page.get_by_text("Will it run faster?")).to_be_visible(timeout=WAIT)
+    open_measured(page, points)
     settled(page)
     shot(page, "5-run")
     for number, section in enumerate(("Accuracy", "Layers", "Files"), 6):
@@ -283,9 +290,7 @@ def test_a_mobile_network_without_labels_on_own_photos(visit, shot) -> None:
     points = page.get_by_test_id("stVegaLiteChart").last.locator("g.mark-symbol.role-mark path")
     expect(points).to_have_count(2)
     shot(page, "3-measured")
-    points.first.click()
-    page.wait_for_url("**/run?run=*")
-    expect(page.get_by_text("Will it run faster?")).to_be_visible(timeout=WAIT)
+    open_measured(page, points)
     for number, section in enumerate(("Overview", "Accuracy", "Layers", "Changed images", "Files"), 4):
         page.get_by_test_id("stButtonGroup").get_by_text(section, exact=True).click()
         settled(page)
