@@ -44,7 +44,7 @@ def apply(step: MixedPrecision, state: State, context: Context) -> Outcome:
     taken = sum(layer.bytes(bits[layer.name]) for layer in layers)
     if taken > allowed:
         raise InputError(
-            N_("The weights take {taken:,} bytes at least, and the budget allows {allowed:,}. Allow more."),
+            N_("The weights take {taken} bytes at least, and the budget allows {allowed}. Allow more."),
             taken=taken, allowed=int(allowed))
     context.progress(0.7, N_("Quantizing"))
     reference = to_tflite(model, scheme="float32")
@@ -79,7 +79,7 @@ def _check(content: bytes, bits: dict[str, int], names: Collection[str], allowed
                 N_("The weights of layer '{layer}' are {found} in the converted file; {expected} was promised."),
                 layer=name, found=weight.tensor.type, expected=types[bits[name]])
     if total > allowed:
-        raise PromiseError(N_("The weights take {taken:,} bytes in the converted file; at most {allowed:,} were "
+        raise PromiseError(N_("The weights take {taken} bytes in the converted file; at most {allowed} were "
                               "promised."), taken=total, allowed=int(allowed))
 
 
@@ -91,7 +91,7 @@ def _bits(layers: list[LayerCost], bits: dict[str, int]) -> list[dict[str, Any]]
 def _findings(bits: dict[str, int], taken: int, allowed: float) -> tuple[Finding, ...]:
     counts = {width: sum(b == width for b in bits.values()) for width in (4, _BYTE, FLOAT)}
     found = [Finding("bits-chosen", N_("{four} layers have 4 bits, {eight} have 8, {floats} stay in float; the weights "
-                                       "take {taken:,} bytes of {allowed:,} allowed."),
+                                       "take {taken} bytes of {allowed} allowed."),
                      {"four": counts[4], "eight": counts[_BYTE], "floats": counts[FLOAT], "taken": taken,
                       "allowed": int(allowed)})]
     if not counts[4]:

@@ -55,9 +55,9 @@ class MixedPrecision(Step):
         if self.budget >= lowest:
             return []
         return [Problem(
-            N_("The weights of the model {model} take {lowest:.1%} of their float size at least, with 4 bits wherever "
-               "that can be, and the budget is {budget:.1%}. Nearest recipe that works: {nearest}."),
-            {"model": facts.name, "lowest": lowest, "budget": self.budget},
+            N_("The weights of the model {model} take {lowest} of their float size at least, with 4 bits wherever "
+               "that can be, and the budget is {budget}. Nearest recipe that works: {nearest}."),
+            {"model": facts.name, "lowest": f"{lowest:.1%}", "budget": f"{self.budget:.1%}"},
             (self.model_copy(update={"budget": math.ceil(lowest * 100) / 100}),))]
 
 
