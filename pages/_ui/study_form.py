@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.accounts import Principal
 from core.errors import SecateurError
+from core.locales import N_
 from core.search.parsing import EXAMPLES, MOST_CHARACTERS, parse_wish
 from pages._ui import errors, i18n, services
 from pages._ui.lab_subject import Subject
@@ -14,7 +15,10 @@ from pages._ui.numbers import decimal
 from pages._ui.state import state
 from pages._ui.text import plain
 
-STATUS_ICONS = {"running": "⏳", "stopping": "⏳", "stopped": "⏹", "finished": "✓", "failed": "✕"}
+STATUS = {
+    "running": N_("running"), "stopping": N_("running"), "stopped": N_("stopped"), "finished": N_("finished"),
+    "failed": N_("failed"),
+}
 
 
 def begin_form(principal: Principal, subject: Subject) -> None:
@@ -72,7 +76,7 @@ def past_searches(principal: Principal) -> str | None:
 
     def name(key: str) -> str:
         each = found[key]
-        return f"{STATUS_ICONS[each.status]} {each.text} · {each.model} · {moment(each.created_at)}"
+        return f"{each.text} · {each.model} · {moment(each.created_at)} · {_(STATUS[each.status])}"
     chosen = st.selectbox(_("Your searches"), options, key="study.shown", format_func=name)
     if chosen:
         st.query_params["study"] = chosen
