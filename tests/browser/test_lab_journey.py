@@ -143,6 +143,7 @@ def share(page: Page) -> str:
     return link.inner_text().strip()
 
 
+@pytest.mark.timeout(900)
 def test_from_sign_up_to_a_revoked_link(visit, shot) -> None:
     """Two runs on the digits, compared, reported, shared and taken back."""
     page = visit().new_page()
