@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+import numpy as np
 import tf_keras
 from tensorflow_model_optimization.python.core.clustering.keras import cluster_config, cluster_wrapper
 
@@ -54,13 +55,19 @@ def _wrap(step: Cluster, model: tf_keras.Model, layers: Collection[str], zeros: 
     copy.set_weights(model.get_weights())
 
     def one(layer: tf_keras.layers.Layer) -> Any:
-        if layer.name not in layers:
+        if layer.name not in layers or step.clusters >= _sharing(step, layer):
             return layer
         return cluster_wrapper.ClusterWeights(
             layer, step.clusters, cluster_config.CentroidInitialization.KMEANS_PLUS_PLUS, preserve_sparsity=zeros,
             cluster_per_channel=step.per == "channel")
 
     return tf_keras.models.clone_model(copy, clone_function=one)
+
+
+def _sharing(step: Cluster, layer: tf_keras.layers.Layer) -> int:
+    """Return how many weights share one set of values; with no more of them than values, each has its own already."""
+    shape = tuple(layer.kernel.shape)
+    return int(np.prod(shape[:-1] if step.per == "channel" and len(shape) == 4 else shape))
 
 
 def _unwrap(layer: Any, model: tf_keras.Model) -> None:

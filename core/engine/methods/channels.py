@@ -21,7 +21,7 @@ from core.engine.channels.surgery import rebuild, sliced_masks
 from core.engine.channels.timing import fraction_for_time
 from core.engine.convert import to_tflite
 from core.engine.methods.frame import Array, Context, Finding, Outcome, State, implements
-from core.engine.methods.reconstruction import BATCH, HELD_OUT, chosen_images, crop_cost, same_shape
+from core.engine.methods.reconstruction import BATCH, HELD_OUT, chosen_images, crop_cost, same_shape, with_views
 from core.engine.reconstruction import sensitivity
 from core.engine.reconstruction.fold import flatten, fold
 from core.engine.reconstruction.graph import copy_of
@@ -68,7 +68,8 @@ def apply(step: Channels, state: State, context: Context) -> Outcome:
         work, reference = copy_of(start), fold(state.original).model
         masks = {n: m for n, m in state.masks.items() if m.shape == tuple(work.get_layer(n).kernel.shape)}
         errors = mend(
-            work, reference if same_shape(start, reference) else start, found, kept, images.batches(),
+            work, reference if same_shape(start, reference) else start, found, kept,
+            (images if context.synthetic else with_views(images, step.images, context)).batches(),
             context.scratch, masks, WalkOptions(seed=int(context.rng(6).integers(2**31))),
             check=context.check_cancelled,
             progress=lambda done: context.progress(0.7 + 0.3 * done, N_("Refitting layer by layer")))

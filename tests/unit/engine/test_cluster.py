@@ -154,6 +154,18 @@ def test_zeros_stay_and_count_as_one_of_the_values(tmp_path, fields):
     artifact.check_promise(to_tflite(outcome.model, scheme="float32"), outcome.promise)
 
 
+def test_training_per_channel_leaves_channels_of_fewer_weights_than_clusters(tmp_path):
+    outcome = carry_out("cluster", tmp_path, clusters=16, one_shot=False, per="channel", epochs=1)
+    first = next(iter(kernels(outcome.model).values())).numpy()
+    assert first[..., 0].size < 16  # nothing to share there
+    for name, variable in kernels(outcome.model).items():
+        value = variable.numpy()
+        if value.ndim == 4:
+            assert max(np.unique(value[..., c]).size for c in range(value.shape[-1])) <= 16
+        assert np.unique(value).size <= outcome.promise.distinct[name]
+    artifact.check_promise(to_tflite(outcome.model, scheme="float32"), outcome.promise)
+
+
 def test_int8_keeps_values_few_over_the_whole_layer(tmp_path):
     outcome = carry_out("cluster", tmp_path, clusters=16)
     given = replace(state(), model=outcome.model, promise=outcome.promise)
