@@ -10,6 +10,7 @@ import os
 import re
 import zipfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -77,7 +78,8 @@ def shot(request: pytest.FixtureRequest) -> Shot:
 def settled(page: Page) -> None:
     """Wait until the server has drawn what was asked for last."""
     page.wait_for_timeout(300)
-    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", re.compile("^notRunning$"))
+    expect(page.get_by_test_id("stApp")).to_have_attribute(
+        "data-test-script-state", re.compile("^notRunning$"), timeout=WAIT)
 
 
 def drag(page: Page, slider: Locator, percent: int) -> None:
@@ -114,11 +116,17 @@ def run(page: Page) -> None:
 
 def tick(page: Page, rows: int) -> None:
     """Tick the first rows of the table of runs, which is drawn on a canvas."""
-    box = page.get_by_test_id("stDataFrame").bounding_box()
-    assert box is not None
     for row in range(rows):
-        page.mouse.click(box["x"] + CHECKBOX[0], box["y"] + CHECKBOX[1] * (row + 1.5))
-        settled(page)
+        said = page.get_by_text(f"{row + 1} chosen")
+        for _ in range(4):  # a click while the table is being drawn anew is lost
+            box = page.get_by_test_id("stDataFrame").bounding_box()
+            assert box is not None
+            page.mouse.click(box["x"] + CHECKBOX[0], box["y"] + CHECKBOX[1] * (row + 1.5))
+            settled(page)
+            with suppress(AssertionError):
+                expect(said).to_be_visible(timeout=WAIT / 4)
+                break
+        expect(said).to_be_visible(timeout=WAIT)
 
 
 def wait_for_runs(page: Page, timeout: float) -> None:
