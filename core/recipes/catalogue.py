@@ -23,8 +23,8 @@ _WORDS = {
            "within a point. Start here.")),
     "smallest": (
         N_("Smallest file"),
-        N_("Half the weights removed by reconstruction, then int8: six times smaller once packed. Needs no "
-           "labels; costs a few points.")),
+        N_("More than half of the weights removed by reconstruction, then int8: six times smaller once packed. "
+           "Needs no labels; costs a few points.")),
     "smallest-packed": (
         N_("Smallest when packed"),
         N_("Weights share few int8 codes, used as unevenly as a packer likes: about eight times smaller once packed "
