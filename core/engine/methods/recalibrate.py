@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 import tf_keras
 
+from core.engine.clustering.walk import LeanWalk
 from core.engine.methods.frame import Context, Finding, Outcome, State, apply_masks, implements
 from core.engine.methods.reconstruction import WIDEST, chosen_images, same_shape
 from core.engine.reconstruction import kernels
 from core.engine.reconstruction.fold import flatten, fold
 from core.engine.reconstruction.graph import Graph, Operation
-from core.engine.reconstruction.sequential import Walk, WalkOptions
+from core.engine.reconstruction.sequential import WalkOptions
 from core.engine.reconstruction.solvers import match_variance
 from core.engine.reconstruction.streams import Streams
 from core.errors import InputError
@@ -122,7 +123,7 @@ def match_outputs(
         <= WIDEST and model.get_layer(name).use_bias
     ]
     options = WalkOptions(rows=_ROWS, seed=int(context.rng(7).integers(2**31)))
-    with Walk(model, reference, batches, names, context.scratch, options, check=context.check_cancelled) as walk:
+    with LeanWalk(model, reference, batches, names, context.scratch, options, check=context.check_cancelled) as walk:
         for number, view in enumerate(walk):
             context.progress(number / len(names), N_("Matching means and spreads"))
             moments = view.problem.moments
