@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Real
 
 
 class Phrase:
@@ -54,6 +55,13 @@ class SecateurError(Exception):
 
     def __str__(self) -> str:
         return self.message.format(**self.parameters)
+
+    def plain(self) -> dict[str, int | float | str]:
+        """Return the parameters as JSON holds them; numbers stay numbers, since templates may format them."""
+        return {
+            name: value if isinstance(value, int) else float(value) if isinstance(value, Real) else str(value)
+            for name, value in self.parameters.items()
+        }
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.message, self.parameters)

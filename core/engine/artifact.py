@@ -61,8 +61,8 @@ def check_answers(
     if parity.top1_agreement < 0.9:
         return parity, (Finding(
             "conversion-changes-answers",
-            N_("Conversion alone changed the answer for {share:.0%} of {n} calibration images."),
-            {"share": 1 - parity.top1_agreement, "n": parity.n}, "warning"),)
+            N_("Conversion alone changed the answer for {share}% of {n} calibration images."),
+            {"share": round(100 * (1 - parity.top1_agreement)), "n": parity.n}, "warning"),)
     return parity, ()
 
 

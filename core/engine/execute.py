@@ -280,7 +280,7 @@ def main(folder: Path) -> int:
         )
         (folder / "run.json").write_text(json.dumps(_numbers(record), allow_nan=False), "utf-8")
     except SecateurError as error:
-        _emit(error={"message": error.message, "parameters": {k: str(v) for k, v in error.parameters.items()}})
+        _emit(error={"message": error.message, "parameters": error.plain()})
         return 2
     except MemoryError:
         message = N_("The run needed more memory than there is. Use fewer images or a smaller model.")

@@ -173,7 +173,7 @@ def run(name: str, configuration: Settings) -> bool:
                     state="running", stage=stage, fraction=fraction))
             tell(state="ready", stage=DONE, fraction=1.0)
         except SecateurError as error:
-            parameters = {key: str(value) for key, value in error.parameters.items()}
+            parameters = error.plain()
             tell(state="failed", reason=error.message, parameters=parameters)
             return False
         except OSError as error:

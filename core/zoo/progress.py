@@ -31,7 +31,7 @@ class Progress(BaseModel):
     stage: str = ""
     fraction: float = Field(0.0, ge=0, le=1)
     reason: str = ""
-    parameters: dict[str, str] = {}
+    parameters: dict[str, int | float | str] = {}
     fingerprint: str = ""
     updated: str = Field(default_factory=lambda: datetime.now(UTC).isoformat())
 
