@@ -63,6 +63,8 @@ class Constraint(BaseModel):
 
     def words(self, translate: Callable[[str], str], number: Callable[[float], str] = "{:g}".format) -> str:
         """Return the wish in words."""
+        if self.kind == "points" and self.bound == 1:
+            return translate(N_("at most 1 point lost"))
         return translate(_WORDS[self.kind]).format(bound=number(self.bound))
 
 

@@ -15,6 +15,7 @@ SIZES: tuple[Figure, ...] = ("gzip", "zstd", "file")
 ASSUMED_POINTS = 1.0
 _MOST = {"points": 100.0}
 
+_ONE_POINT = N_("at most 1 point lost")
 _LIMITS: dict[tuple[Figure, bool], str] = {
     ("points", False): N_("at most {bound} points lost"),
     ("gzip", False): N_("at most {bound} MB packed by gzip"),
@@ -106,6 +107,8 @@ class Limit(BaseModel):
 
     def words(self, translate: Callable[[str], str] = str, number: Callable[[float], str] = "{:g}".format) -> str:
         """Return the bound in words."""
+        if self.figure == "points" and self.bound == 1:
+            return translate(_ONE_POINT)
         shown = self.bound / 1e6 if self.figure in SIZES and not self.relative else self.bound
         return translate(_LIMITS[self.figure, self.relative]).format(bound=number(shown))
 

@@ -45,7 +45,7 @@ def test_a_search_survives_a_reload_and_stops(browser: Browser, site: Server) ->
     expect(page.get_by_text("You have not searched yet")).to_be_visible(timeout=WAIT)
     page.get_by_role("textbox", name="What do you want?").fill("lose at most 1 point, be smallest")
     page.keyboard.press("Enter")
-    expect(page.get_by_text("Understood: at most 1 points lost")).to_be_visible(timeout=WAIT)
+    expect(page.get_by_text("Understood: at most 1 point lost")).to_be_visible(timeout=WAIT)
     picture(page, "understood")
     page.get_by_test_id("stMain").get_by_role("button", name="Search", exact=True).click()
     expect(page.get_by_text("Stop and keep what was found")).to_be_visible(timeout=WAIT)

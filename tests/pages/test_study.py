@@ -64,7 +64,7 @@ def test_empty_page_says_what_to_do() -> None:
 def test_a_wish_is_shown_as_understood_and_begun() -> None:
     test = page("study").run()
     test.text_input(key="study.want").set_value(WANT).run()
-    assert "at most 1 points lost" in texts(test)
+    assert "at most 1 point lost" in texts(test)
     test.button(key="study.begin").click().run()
     assert not test.exception
     found = services.studies().studies(person(test))
