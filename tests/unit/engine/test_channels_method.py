@@ -129,6 +129,7 @@ def test_weights_go_by_their_number(tmp_path):
     assert 0.5 < after / before <= 0.65
 
 
+@pytest.mark.slow
 def test_time_goes_by_measuring_it(tmp_path):
     outcome = carry_out(tmp_path, latency=0.01, refit=False, round_to=1)
     timed = outcome.details["timed"]

@@ -29,7 +29,7 @@ def test_avx_is_the_reason_on_this_kind_of_machine(forms: Path) -> None:
 
 @pytest.mark.parametrize(
     ("form", "reason"),
-    [("float", "stored sparse"), ("int8", "quantised")],
+    [("float", "stored sparse"), ("int8", "quantized")],
 )
 def test_other_forms_are_refused_with_the_reason(forms: Path, form: str, reason: str) -> None:
     found = xnnpack_sparse(read_tflite(forms / f"{form}.tflite"), here=True)
