@@ -12,11 +12,16 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 from sqlalchemy import Engine, create_engine, make_url, text
 
 from core.database import connect, migrate
 from core.settings import Settings
+
+# How long an example takes says nothing on a machine that does three things at once.
+hypothesis.settings.register_profile("timeless", deadline=None)
+hypothesis.settings.load_profile("timeless")
 
 
 @pytest.fixture
