@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import shutil
 import signal
 import sys
@@ -27,6 +26,7 @@ from numpy.lib.format import open_memmap
 from core.datasets import batches, match_labels
 from core.datasets.base import Subset
 from core.datasets.planning import Plan, plan
+from core.engine.parent import end_with_parent, tell, tell_error
 from core.errors import SecateurError
 from core.experiments.environment import environment
 from core.experiments.predictions import Predictions
@@ -254,37 +254,25 @@ def _numbers(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _emit(**news: object) -> None:
-    sys.stdout.write(json.dumps(news) + "\n")
-    sys.stdout.flush()
-
-
-def _end_with_parent() -> None:
-    # The buffered reader would hold a lock that the interpreter wants when it shuts down.
-    while os.read(sys.stdin.fileno(), 1024):
-        pass
-    os._exit(3)
-
-
 def main(folder: Path) -> int:
     """Carry out the request in ``folder``; return the exit code."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     try:
         request = RunRequest.model_validate_json((folder / "request.json").read_text("utf-8"))
         record = carry_out(
             folder, request, settings(),
-            lambda stage, fraction, left: _emit(stage=stage, fraction=round(fraction, 4), seconds_left=left),
+            lambda stage, fraction, left: tell(stage=stage, fraction=round(fraction, 4), seconds_left=left),
             stop.is_set,
         )
         (folder / "run.json").write_text(json.dumps(_numbers(record), allow_nan=False), "utf-8")
     except SecateurError as error:
-        _emit(error={"message": error.message, "parameters": error.plain()})
+        tell_error(error)
         return 2
     except MemoryError:
         message = N_("The run needed more memory than there is. Use fewer images or a smaller model.")
-        _emit(error={"message": message, "parameters": {}})
+        tell(error={"message": message, "parameters": {}})
         return 1
     except Exception:
         traceback.print_exc()

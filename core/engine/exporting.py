@@ -10,10 +10,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import json
-import os
 import shutil
 import sys
-import threading
 import traceback
 import zipfile
 from pathlib import Path
@@ -22,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from core.engine.exporting_onnx import to_onnx
+from core.engine.parent import end_with_parent, tell, tell_error
 from core.errors import PromiseError, SecateurError
 from core.inference.interpreter import LiteRT
 from core.locales import N_
@@ -110,28 +109,19 @@ def _images(shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.float32]]:
 
 
 def _tell(stage: str, fraction: float) -> None:
-    sys.stdout.write(json.dumps({"stage": stage, "fraction": fraction, "seconds_left": None}) + "\n")
-    sys.stdout.flush()
-
-
-def _end_with_parent() -> None:
-    while os.read(sys.stdin.fileno(), 1024):
-        pass
-    os._exit(3)
+    tell(stage=stage, fraction=fraction, seconds_left=None)
 
 
 def main(folder: Path) -> int:
     """Carry out the order in ``folder``; return the exit code."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     try:
         order = json.loads((folder / "export.json").read_text("utf-8"))
         write = {"onnx": write_onnx, "saved_model": write_saved_model}[order["format"]]
         checked = write(Path(order["source"]), folder)
         (folder / "checked.json").write_text(json.dumps(checked), "utf-8")
     except SecateurError as error:
-        sys.stdout.write(json.dumps({"error": {
-            "message": error.message, "parameters": {k: str(v) for k, v in error.parameters.items()}}}) + "\n")
-        sys.stdout.flush()
+        tell_error(error)
         return 2
     except Exception:
         traceback.print_exc()

@@ -16,7 +16,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -25,6 +24,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from core.datasets import batches, open_dataset
+from core.engine.parent import end_with_parent
 from core.errors import PromiseError, SecateurError, StorageError
 from core.locales import N_
 from core.settings import Settings, settings
@@ -204,13 +204,6 @@ def _confined(name: str) -> bool:
     return child.wait() == 0
 
 
-def _end_with_parent() -> None:
-    # The buffered reader would hold a lock that the interpreter wants when it shuts down.
-    while os.read(sys.stdin.fileno(), 1024):
-        pass
-    os._exit(3)
-
-
 def main() -> int:
     """Prepare the models named on the command line; return 0 if all are ready."""
     configuration = settings()
@@ -219,7 +212,7 @@ def main() -> int:
     if "--confined" in options:
         confine_to(names[0], configuration)
     if "--with-parent" in options:
-        threading.Thread(target=_end_with_parent, daemon=True).start()
+        end_with_parent()
     library = Library(configuration)
     ready = []
     for name in names:
