@@ -67,12 +67,13 @@ def apply(step: Channels, state: State, context: Context) -> Outcome:
     if step.refit:
         work, reference = copy_of(start), fold(state.original).model
         masks = {n: m for n, m in state.masks.items() if m.shape == tuple(work.get_layer(n).kernel.shape)}
-        errors = mend(
+        errors, kept = mend(
             work, reference if same_shape(start, reference) else start, found, kept,
             (images if context.synthetic else with_views(images, step.images, context)).batches(),
             context.scratch, masks, WalkOptions(seed=int(context.rng(6).integers(2**31))),
-            check=context.check_cancelled,
+            choose=step.importance == "reconstruction", check=context.check_cancelled,
             progress=lambda done: context.progress(0.7 + 0.3 * done, N_("Refitting layer by layer")))
+        removed = [int(unit) for unit in np.flatnonzero(~kept)]
         smaller = rebuild(work, found, removed)
     else:
         flat = flatten(state.model)

@@ -10,6 +10,7 @@ from core.engine.channels import choice
 from core.engine.channels.costs import Counter
 from core.engine.channels.dependencies import STAYS, trace
 from core.engine.channels.importance import lose, refit
+from core.engine.channels.refit import mend
 from core.engine.channels.surgery import rebuild
 from core.engine.channels.timing import fraction_for_time
 from core.engine.convert import to_tflite
@@ -198,3 +199,24 @@ def test_losing_one_by_one_is_least_squares_on_what_is_left():
 def test_a_given_order_is_kept():
     losing = lose(problem(), np.arange(8), (), 0.05, np.arange(8)[::-1])
     assert losing.order.tolist() == [7, 6, 5, 4, 3, 2, 1]
+
+
+def test_which_channels_go_is_decided_anew_where_one_layer_reads_them(tmp_path):
+    image = L.Input((6, 6, 8))
+    x = L.Conv2D(8, 1, name="first")(image)
+    model = lively(tf_keras.Model(image, L.Flatten()(L.Conv2D(4, 1, name="second")(x))))
+    kernel = noise(1, 1, 8, 8)
+    kernel[..., 6:] = kernel[..., :2] + kernel[..., 2:4]  # what these two make, others can take over
+    model.get_layer("first").kernel.assign(kernel)
+    found = trace(model)
+    given = found.keep([4, 5])
+    errors, kept = {}, {}
+    for choose in (False, True):
+        work = tf_keras.models.clone_model(model)
+        work.set_weights(model.get_weights())
+        errors[choose], kept[choose] = mend(work, model, found, given, [noise(32, 6, 6, 8)], tmp_path, {},
+                                            ridge=1e-4, choose=choose)
+    assert (kept[False] == given).all()
+    assert (~kept[True]).sum() == 2
+    assert kept[True][[4, 5]].all()
+    assert errors[True]["second"] < 1e-3 < errors[False]["second"]
