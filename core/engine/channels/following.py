@@ -199,6 +199,13 @@ def _rescaling(call: Call) -> Labels:
     return call.labels[0]
 
 
+def _normalization(call: Call) -> Labels:
+    """Follow a normalization by fixed statistics where it usually stands: near the inputs, where all channels stay."""
+    if any(call.tracker.root(int(label)) != Tracker.LOCKED for label in call.labels[0]):
+        raise UnfollowedError
+    return call.labels[0]
+
+
 def _merge(call: Call) -> Labels:
     if len({len(shape) for shape in call.given}) != 1:
         raise UnfollowedError
@@ -249,6 +256,7 @@ _RULES: tuple[tuple[tuple[Any, ...], Rule], ...] = (
     (_SAME, _same),
     ((_L.Activation,), _activation),
     ((_L.Rescaling,), _rescaling),
+    ((_L.Normalization,), _normalization),
     (_MERGES, _merge),
     ((_L.Concatenate,), _concatenate),
     ((_L.Flatten, _L.Reshape), _reshape),

@@ -75,6 +75,18 @@ def test_a_layer_that_cannot_be_followed_keeps_its_channels_and_is_named():
     assert smaller.get_layer("between").filters == 4
 
 
+def test_a_normalization_of_the_input_keeps_nothing_back():
+    image = L.Input((6, 6, 3))
+    x = L.Normalization(name="normalization")(L.Rescaling(1 / 255)(image))
+    x = L.Conv2D(8, 1, name="first")(x)
+    model = lively(tf_keras.Model(image, L.Flatten()(L.Conv2D(4, 1, name="answers")(x))))
+    model.get_layer("normalization").set_weights([np.array([0.4, 0.5, 0.6]), np.array([0.1, 0.2, 0.3]), np.array(0)])
+    gap, smaller, found = difference(model, 0.5, noise(2, 6, 6, 3))
+    assert not found.unfollowed
+    assert gap < 1e-5
+    assert smaller.get_layer("first").filters == 4
+
+
 def test_a_layer_called_twice_loses_the_same_channels_in_both_places():
     image = L.Input((6, 6, 3))
     shared = L.Conv2D(8, 1, name="shared")
