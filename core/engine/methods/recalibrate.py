@@ -10,21 +10,18 @@ with images), and its kernel is scaled per output channel until the variance is 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tf_keras
 
 from core.engine.clustering.walk import LeanWalk
 from core.engine.methods.frame import Context, Finding, Outcome, State, apply_masks, implements
 from core.engine.methods.reconstruction import WIDEST, chosen_images, same_shape
 from core.engine.reconstruction import kernels
+from core.engine.reconstruction.adapted import batch_norms, reestimate
 from core.engine.reconstruction.fold import flatten, fold
-from core.engine.reconstruction.graph import Graph, Operation
 from core.engine.reconstruction.sequential import WalkOptions
 from core.engine.reconstruction.solvers import match_variance
-from core.engine.reconstruction.streams import Streams
 from core.errors import InputError
 from core.locales import N_
 from core.recipes.steps.recalibrate import Recalibrate
@@ -48,7 +45,8 @@ def apply(step: Recalibrate, state: State, context: Context) -> Outcome:
     flat = flatten(state.model)
     norms = batch_norms(flat)
     if step.method == "batch_norm" or (step.method == "auto" and norms):
-        moved = reestimate(flat, images.batches(), context.scratch, context)
+        moved = reestimate(flat, images.batches(), context.scratch, context.check_cancelled,
+                           lambda done: context.progress(done, N_("Re-estimating batch norm")))
         rows = [{"layer": name, "mean_shift": shift} for name, shift in moved.items()]
         return Outcome(flat, details={"method": "batch_norm", "layers": rows, "images": len(images)},
                        findings=() if norms else (_nothing(),))
@@ -61,47 +59,6 @@ def apply(step: Recalibrate, state: State, context: Context) -> Outcome:
     rows = [{"layer": name, "mean_shift": shift} for name, shift in moved.items()]
     return Outcome(model, details={"method": "bias", "layers": rows, "images": len(images)},
                    findings=() if moved else (_nothing(),))
-
-
-def batch_norms(model: Any) -> list[Operation]:
-    """Return the calls of batch normalizations that are called once, in topological order."""
-    graph = Graph(model)
-    return [o for o in graph.operations
-            if isinstance(o.layer, tf_keras.layers.BatchNormalization) and len(graph.calls(o.layer.name)) == 1]
-
-
-def reestimate(model: Any, batches: Iterable[np.ndarray[Any, Any]], folder: Path, context: Context
-               ) -> dict[str, float]:
-    """Set, in place, each batch norm's moving mean and variance to those of its input over all images.
-
-    Returns
-    -------
-    dict
-        Layer name to how far its mean moved, root mean square in units of the old standard deviation.
-    """
-    moved: dict[str, float] = {}
-    norms = batch_norms(model)
-    if not norms:
-        return moved
-    with Streams([Graph(model)], batches, folder, check=context.check_cancelled) as streams:
-        for number, operation in enumerate(norms):
-            context.progress(number / len(norms), N_("Re-estimating batch norm"))
-            layer = operation.layer
-            count, total, squares = 0, 0.0, 0.0
-            old_mean, old_variance = np.asarray(layer.moving_mean), np.asarray(layer.moving_variance)
-            for (values,) in streams.at(operation.index):
-                array = np.asarray(values[operation.inputs[0]])
-                axes = tuple(i for i in range(array.ndim) if i not in layer.axis)
-                # Centred on the old mean, since a small variance far from zero drowns in rounding.
-                centred = array - old_mean.reshape([-1 if i in layer.axis else 1 for i in range(array.ndim)])
-                count += array.size // old_mean.size
-                total = total + centred.sum(axes, dtype=np.float64)
-                squares = squares + np.square(centred).sum(axes, dtype=np.float64)
-            shift = np.asarray(total) / count
-            layer.moving_mean.assign(old_mean + shift)
-            layer.moving_variance.assign(np.maximum(np.asarray(squares) / count - shift**2, 0))
-            moved[layer.name] = float(np.sqrt(np.mean(shift**2 / (old_variance + layer.epsilon))))
-    return moved
 
 
 def match_outputs(

@@ -16,6 +16,7 @@ import numpy as np
 from core.engine import shares
 from core.engine.methods.frame import Array, Context, Finding, Mask, Outcome, State, implements
 from core.engine.reconstruction import allocation, kernels, sensitivity
+from core.engine.reconstruction.adapted import Adaptation
 from core.engine.reconstruction.fold import fold
 from core.engine.reconstruction.graph import copy_of
 from core.engine.reconstruction.images import BATCH as BATCH
@@ -47,10 +48,14 @@ def apply(step: Reconstruction, state: State, context: Context) -> Outcome:
         If activations cannot be written to the scratch folder.
     """
     images = chosen_images(step.images, context)
-    start, reference = fold(state.model).model, fold(state.original).model
-    if not same_shape(start, reference):
-        reference = start
-    work = copy_of(start)
+    work, reference = fold(state.model).model, fold(state.original).model
+    related = same_shape(work, reference)
+    if not related:
+        reference = copy_of(work)
+    adaptation = _adaptation(state.original if related else state.model, images, context)
+    if adaptation is not None:
+        adaptation.away(work)
+        adaptation.away(reference)
     layers = kernels.prunable_layers(work)
     if not layers:
         raise InputError(N_("The model {model} has no convolution or dense layer to prune."), model=work.name)
@@ -63,6 +68,8 @@ def apply(step: Reconstruction, state: State, context: Context) -> Outcome:
         _by_magnitude(work, name, counts[name], masks)
     pictures = images if context.synthetic else with_views(images, step.images, context)
     errors = _walk(work, reference, [n for n in layers if n not in wide], counts, masks, pictures, context)
+    if adaptation is not None:
+        adaptation.home(work)
     zeros = {name: float((~masks[name]).mean()) for name in layers if not masks[name].all()}
     rows = [
         {"layer": name, "weights": int(matrices[name].size), "sparsity": float((~masks[name]).mean()),
@@ -159,6 +166,14 @@ def profile(
     if context.cache is not None:
         sensitivity.write_profile(context.cache, key, curves)
     return curves
+
+
+def _adaptation(model: Any, images: Images, context: Context) -> Adaptation | None:
+    """Return what the images make of the model's batch norms when they are of another kind than its training's."""
+    if not context.synthetic:
+        return None
+    return Adaptation(model, images.batches(), context.scratch, context.check_cancelled,
+                      lambda done: context.progress(0.2 * done, N_("Re-estimating batch norm")))
 
 
 def _by_magnitude(model: Any, name: str, count: int, masks: dict[str, Mask]) -> None:

@@ -11,8 +11,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy.linalg import blas
 
 Array = np.ndarray[Any, Any]
+_WIDE = 64
+"""Inputs per group from which half a matrix is worth a call of its own for each group."""
 
 
 @dataclass(frozen=True)
@@ -83,9 +86,13 @@ class Accumulator:
         inputs = inputs - self._shift[0]
         targets, reference = targets - self._shift[1], reference - self._shift[1]
         self.rows += inputs.shape[1] * weight
-        turned = inputs.transpose(0, 2, 1) * np.float32(weight)
-        self._xx += turned @ inputs
-        self._xt += turned @ targets
+        turned = inputs.transpose(0, 2, 1)
+        if inputs.shape[2] < _WIDE:
+            self._xx += weight * (turned @ inputs)
+        else:
+            for group, rows in enumerate(turned):
+                self._xx[group] += blas.ssyrk(weight, rows).T  # the lower triangle
+        self._xt += weight * (turned @ targets)
         self._x += weight * inputs.sum(1, dtype=np.float64)
         self._t += weight * targets.sum(1, dtype=np.float64)
         self._tt += weight * np.square(targets, dtype=np.float64).sum(1)
@@ -95,6 +102,9 @@ class Accumulator:
     def moments(self) -> Moments:
         """Return the centred sums so far. The accumulator must not be used after."""
         n = max(self.rows, 1)
+        if self._xx.shape[1] >= _WIDE:
+            for square in self._xx:
+                square += np.tril(square, -1).T
         x, t, y = self._x / n, self._t / n, self._y / n
         self._xx -= n * x[:, :, None] * x[:, None, :]
         self._xt -= n * x[:, :, None] * t[:, None, :]

@@ -7,6 +7,7 @@ disk holds the wide middle of a network, and no stretch is computed more than a 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -95,7 +96,8 @@ class Streams:
         """
         checkpoint = self._next_checkpoint(stop)
         before = [set(graph.alive(self._position)) for graph in self.graphs]
-        for number in range(len(self.sizes)):
+
+        def values_of(number: int) -> list[Tensors]:
             self._check()
             values = []
             for stream, graph in enumerate(self.graphs):
@@ -105,7 +107,17 @@ class Streams:
                     for name in found.keys() - before[stream]:
                         self._spool.write(f"{stream}-{name}", number, found[name])
                 values.append(graph.run(found, checkpoint, stop))
-            yield values
+            return values
+
+        # One batch ahead: reading and writing leave a core idle that the caller's sums can use.
+        with ThreadPoolExecutor(1) as ahead:
+            following = ahead.submit(values_of, 0)
+            for number in range(len(self.sizes)):
+                values = following.result()
+                if number + 1 < len(self.sizes):
+                    following = ahead.submit(values_of, number + 1)
+                yield values
+                del values
         for stream, graph in enumerate(self.graphs):
             for name in before[stream] - set(graph.alive(checkpoint)):
                 self._spool.drop(f"{stream}-{name}")

@@ -9,9 +9,9 @@ import pytest
 import tf_keras
 
 from core.engine.methods.frame import Cancelled, kernels, method_for
-from core.engine.methods.recalibrate import batch_norms, reestimate
 from core.engine.methods.reconstruction import chosen_images, with_views
 from core.engine.probabilities import divergence, predict
+from core.engine.reconstruction.adapted import batch_norms, reestimate
 from core.engine.reconstruction.fold import fold
 from core.errors import InputError
 from core.recipes import read_step
@@ -127,7 +127,7 @@ def test_nothing_to_prune_is_refused(tmp_path):
 
 def test_batch_norm_gets_the_moments_of_all_images(tmp_path):
     model, data = conv_net(), noise(40)
-    moved = reestimate(model, batches(data), tmp_path, context(scratch=tmp_path))
+    moved = reestimate(model, batches(data), tmp_path)
     assert len(moved) == 4
     for operation in batch_norms(model):
         layer = operation.layer
@@ -138,7 +138,7 @@ def test_batch_norm_gets_the_moments_of_all_images(tmp_path):
 
 def test_recalibration_repairs_batch_norm_after_magnitude(tmp_path):
     model = conv_net()
-    reestimate(model, batches(noise(64)), tmp_path, context(scratch=tmp_path))
+    reestimate(model, batches(noise(64)), tmp_path)
     pruned = tf_keras.models.clone_model(model)
     pruned.set_weights(model.get_weights())
     for variable in kernels(pruned).values():
