@@ -142,12 +142,13 @@ def removed_counts(
 
 
 def crop_cost(layers: Sequence[str]) -> dict[str, float]:
-    """Return the factors on the last three layers' divergence when calibration images are crops of few photos.
+    """Return the factors on the layers' divergence, in topological order, when images are crops of few photos.
 
-    Crops hold few kinds of things, so the layers that tell kinds apart look about ten times less sensitive on
-    them than on photos.
+    Crops hold few kinds of things, and many edges: the layers that tell kinds apart look less sensitive on them than
+    on photos, those that see edges more. Measured, the ratio grows about tenfold from the first layer to the last.
     """
-    return dict.fromkeys(list(layers)[-3:], 10.0)
+    last = max(len(layers) - 1, 1)
+    return {name: 10 ** (number / last) for number, name in enumerate(layers)}
 
 
 def profile(

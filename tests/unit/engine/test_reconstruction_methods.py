@@ -184,3 +184,19 @@ def test_a_model_of_another_shape_is_not_matched(tmp_path):
     dense = tf_keras.layers.Dense(10, activation="softmax")(tf_keras.layers.Flatten()(inputs))
     with pytest.raises(InputError, match="no longer have the shapes"):
         carry_out("recalibrate", tmp_path, replace(state(), model=tf_keras.Model(inputs, dense)), method="bias")
+
+
+def test_pictures_of_another_kind_serve_a_network_made_at_home_on_them(tmp_path):
+    model = conv_net()
+    reestimate(model, batches(noise(64)), tmp_path)
+    given = replace(state(), model=model, original=model)
+    around = context(scratch=tmp_path, calibration=(0.3 * noise(64, seed=5) + 0.7).astype(np.float32))
+    test = noise(64, seed=9)
+    harm = []
+    for synthetic in (False, True):
+        outcome = carry_out("reconstruction", tmp_path, given, replace(around, synthetic=synthetic), sparsity=0.6,
+                            allocation="uniform")
+        assert all(zeros(kernel_values(outcome.model)[name]) >= share
+                   for name, share in outcome.promise.zeros.items())
+        harm.append(divergence(predict(model, test), predict(outcome.model, test)))
+    assert harm[1] < 0.5 * harm[0], harm
