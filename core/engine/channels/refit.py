@@ -14,7 +14,7 @@ import numpy as np
 
 from core.engine.channels.dependencies import STAYS, Dependencies
 from core.engine.channels.importance import lose, refit
-from core.engine.channels.rating import RIDGE, fits, rows_of
+from core.engine.channels.rating import fits, rows_of
 from core.engine.channels.surgery import silence
 from core.engine.reconstruction import kernels
 from core.engine.reconstruction.sequential import Walk, WalkOptions
@@ -23,6 +23,9 @@ from core.errors import InputError
 from core.locales import N_
 
 Array = np.ndarray[Any, Any]
+RIDGE = 0.5
+"""More than the scan's, which refits one layer alone: a whole model refitted on a few hundred photos learns them by
+heart, and imitates the original on them far better than on the next ones."""
 
 
 def mend(
