@@ -17,11 +17,11 @@ from core.experiments.runs import UNFINISHED, Run
 from core.experiments.tracking import log_runs
 from core.locales import N_
 from core.recipes import REGISTRY
-from pages._ui import errors, i18n, services
+from pages._ui import errors, experiments_choice, i18n, services
 from pages._ui.address import number, select, write
 from pages._ui.data_names import data_names
 from pages._ui.moments import moment
-from pages._ui.numbers import decimal, megabytes
+from pages._ui.numbers import decimal, hundredths, megabytes
 from pages._ui.run_access import LAB, RUN
 from pages._ui.run_figures import signed
 from pages._ui.run_head import STATUS
@@ -99,7 +99,6 @@ def show_table(principal: Principal, found: list[Summary], total: int, offset: i
     kinds = {kind: _(step.title) for kind, step in REGISTRY.items()}
     sets = data_names(principal, [run.data for run in found])
     ids = [run.id for run in found]
-    key = f"experiments.table_{hashlib.sha256(''.join(ids).encode()).hexdigest()[:12]}_{state.serial}"
 
     def times(ratio: float | None) -> str:
         return "" if ratio is None else f"{decimal(ratio, language, 2)}\N{NO-BREAK SPACE}×"
@@ -107,18 +106,20 @@ def show_table(principal: Principal, found: list[Summary], total: int, offset: i
     def tick() -> None:
         for row, change in st.session_state[key]["edited_rows"].items():
             if "chosen" in change:
-                kept = [run_id for run_id in state.chosen if run_id != ids[int(row)]]
-                state.chosen = (*kept, ids[int(row)]) if change["chosen"] else tuple(kept)
+                experiments_choice.tick(ids[int(row)], change["chosen"])
 
     frame = pandas.DataFrame([{
-        "chosen": run.id in state.chosen, "name": run.name, "status": _(STATUS[run.status]),
-        "top1": "" if run.top1 is None else f"{decimal(100 * run.top1, language)}\N{NO-BREAK SPACE}%",
+        "name": run.name, "status": _(STATUS[run.status]),
+        "top1": "" if run.top1 is None else hundredths(run.top1, language),
         "change": "" if run.top1_change is None else signed(100 * run.top1_change, language),
         "size": "" if run.bytes is None else megabytes(run.bytes, language), "smaller": times(run.size_ratio),
         "faster": times(run.latency_ratio), "model": run.model, "data": sets[run.data],
         "methods": ", ".join(kinds.get(kind, kind) for kind in run.methods),
         "tags": list(run.tags), "created": moment(run.created_at), "open": f"{base}/run?id={run.id}",
     } for run in found])
+    key = f"experiments.table_{hashlib.sha256(frame.to_csv().encode()).hexdigest()[:12]}_{state.serial}"
+    first = experiments_choice.first_ticks(key)
+    frame.insert(0, "chosen", [run_id in first for run_id in ids])
     columns = {
         "chosen": st.column_config.CheckboxColumn(_("Choose"), width=80, pinned=True),
         "name": st.column_config.TextColumn(_("Run"), width=320), "status": st.column_config.TextColumn(_("Status")),
@@ -157,36 +158,32 @@ def turn_pages(total: int) -> int:
 
 
 def show_selection(principal: Principal, chosen: list[str], archived: bool) -> None:
-    """Show what can be done with the ticked runs."""
+    """Show what can be done with the ticked runs.
+
+    The row is the same whatever is ticked, and the callbacks see every press: a button that moves, or that a tick
+    draws anew, would lose the press that follows the tick.
+    """
     _ = i18n.translate()
+
+    def archive() -> None:
+        with errors.shown():
+            services.listing().archive(principal, chosen, archived=not archived)
+            state.archived = () if archived else tuple(chosen)
+            experiments_choice.choose_none()
+
     with st.container(horizontal=True, vertical_alignment="center"):
-        if len(chosen) == 1:
-            st.page_link(RUN, label=_("Open the run"), icon=":material/timeline:", query_params={"id": chosen[0]})
-        ready = 2 <= len(chosen) <= MOST
-        if st.button(_("Compare"), key="experiments.compare", icon=":material/compare_arrows:", type="primary",
-                     disabled=not ready, help=_("Tick two to {most} finished runs.").format(most=MOST)):
-            st.query_params.from_dict({"compare": ",".join(chosen)})
-            st.rerun()
-        if not chosen:
-            return
-        if st.button(_("Choose none"), key="experiments.none", icon=":material/deselect:", type="tertiary"):
-            _choose_none()
-            st.rerun()
-        label = _("Take out of the archive") if archived else _("Archive")
-        if st.button(label, key="experiments.archive", icon=":material/archive:"):
-            with errors.shown():
-                services.listing().archive(principal, chosen, archived=not archived)
-                state.archived = () if archived else tuple(chosen)
-                _choose_none()
-                st.rerun()
-        with st.popover(_("Export"), icon=":material/download:"):
+        pressed = experiments_choice.compare_button()
+        st.page_link(RUN, label=_("Open the run"), icon=":material/timeline:", disabled=len(chosen) != 1,
+                     query_params={"id": chosen[0]} if chosen else None)
+        st.button(_("Choose none"), key="experiments.none", icon=":material/deselect:", type="tertiary",
+                  disabled=not chosen, on_click=experiments_choice.choose_none)
+        st.button(_("Take out of the archive") if archived else _("Archive"), key="experiments.archive",
+                  icon=":material/archive:", disabled=not chosen, on_click=archive)
+        with st.popover(_("Export"), icon=":material/download:", disabled=not chosen):
             show_exports(principal, chosen)
-        st.caption(_("{count} chosen, on all pages and under all filters.").format(count=len(chosen)))
-
-
-def _choose_none() -> None:
-    state.chosen = ()
-    state.serial += 1  # the table forgets its ticks
+    st.caption(_("{count} chosen, on all pages and under all filters.").format(count=len(chosen)) if chosen else
+               _("Tick two to {most} finished runs to compare them.").format(most=MOST))
+    experiments_choice.answer_press(pressed)
 
 
 def show_exports(principal: Principal, chosen: list[str]) -> None:

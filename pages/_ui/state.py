@@ -59,6 +59,18 @@ class State:
     """The run whose recipe was taken into the lab by its address, so that it is taken once."""
     chosen: Entry[tuple[str, ...]] = Entry(())
     """The runs that are ticked in the list, also those that another page or filter hides."""
+    first_ticks: Entry[tuple[str, tuple[str, ...]]] = Entry(("", ()))
+    """The key of the table of runs and those of its runs that were ticked when it was first drawn."""
+    pressed: Entry[bool] = Entry(False)
+    """Whether Compare was pressed and not yet answered."""
+    presses: Entry[int] = Entry(0)
+    """How many presses were answered."""
+    gathered: Entry[bool] = Entry(False)
+    """Whether every tick before the press has arrived."""
+    few: Entry[bool] = Entry(False)
+    """Whether the last press found too few runs ticked, or too many."""
+    comparing: Entry[bool] = Entry(False)
+    """Whether the experiments page shows a comparison."""
     archived: Entry[tuple[str, ...]] = Entry(())
     """The runs that were archived last, which can be taken back."""
 

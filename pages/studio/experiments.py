@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages._ui import auth, i18n, services
+from pages._ui import auth, experiments_choice, i18n, services
 
 _ = i18n.translate()
 if "share" in st.query_params:
@@ -11,10 +11,10 @@ if "share" in st.query_params:
     show_comparison(shared(st.query_params["share"]))
     st.stop()
 principal = auth.guard()
-if "compare" in st.query_params:
+if (compared := experiments_choice.compared()) is not None:
     from pages._ui.experiments_compare import opened, show_comparison
 
-    show_comparison(opened(principal, st.query_params["compare"]))
+    show_comparison(opened(principal, compared))
     st.stop()
 
 from pages._ui import experiments_list as runs  # noqa: E402 - it brings pandas, which a comparison may not need

@@ -146,13 +146,13 @@ def test_chosen_runs_stay_chosen_on_other_pages_and_under_filters(made):
     app.run()
     assert not app.exception
     assert "2 chosen" in seen(app)
-    assert not app.button(key="experiments.compare").disabled
+    assert not app.button(key="experiments.archive").disabled
     services.experiments().delete(who.principal, ids[0])
     app.run()
     assert not app.exception
     app.button(key="experiments.none").click().run()
     assert "on all pages" not in seen(app)
-    assert app.button(key="experiments.compare").disabled
+    assert app.button(key="experiments.archive").disabled
 
 
 def test_figures_are_written_as_the_account_reads_them(made):
