@@ -18,7 +18,7 @@ from babel.numbers import format_decimal
 from core.experiments.compare import Comparison
 from core.experiments.runs import Run
 from core.inference.export import inert
-from core.locales import translator
+from core.locales import spaced, translator
 from core.recipes import in_words, load_recipe
 
 COLUMNS = (
@@ -98,7 +98,8 @@ def to_html(
 
     return _template().render(
         _=_, runs=runs, rows=[row(run) for run in runs], comparison=comparison, charts=charts, language=language,
-        number=number, words=[in_words(load_recipe(run.request.recipe), _) for run in runs],
+        number=number, percent=lambda share: spaced(f"{number(100 * share, 1)}%", language),
+        words=[spaced(in_words(load_recipe(run.request.recipe), _), language) for run in runs],
         recipes=[yaml.safe_dump(run.request.recipe, sort_keys=False, allow_unicode=True) for run in runs],
         moment=_moment(language),
     )

@@ -17,12 +17,14 @@ from babel.dates import format_datetime
 from babel.numbers import format_decimal, format_percent
 
 from core.charts.runs import intervals, layer_bars, reliability
-from core.experiments.runs import Run
-from core.locales import N_, translator
+from core.experiments.runs import Run, measured_on
+from core.locales import N_, spaced, translator
 from core.measurement.sentences import Sentence
 from core.recipes import in_words, load_recipe
 
 _FLIPS = 60
+_PARTS = {"calibration": N_("calibration"), "recovery": N_("recovery"), "test": N_("test"),
+          "validation": N_("validation")}
 _CLASSES = 40
 
 
@@ -48,17 +50,18 @@ def report(run: Run, details: Mapping[str, Any], language: str = "en", labels: l
     _ = translator(language)
     return _template().render(
         _=_, run=run, record=run.record, details=details, language=language,
-        recipe_words=in_words(load_recipe(run.record["recipe"]), _),
+        recipe_words=spaced(in_words(load_recipe(run.record["recipe"]), _), language),
         recipe_yaml=yaml.safe_dump(run.record["recipe"], sort_keys=False, allow_unicode=True),
         sentences=[_sentence(s, _, language) for s in details["sentences"]],
         findings=[(f["severity"], _sentence(f, _, language)) for f in _findings(run.record)],
         charts=_charts(details, run.record, _),
+        validated=measured_on(run.record) == "validation",
+        part=lambda name: _(_PARTS[measured_on(run.record or {}) if name == "test" else name]),
         flips=details["flips"][:_FLIPS], classes=_changed_classes(details),
         name_of=lambda index: labels[index] if labels and index < len(labels) else str(index),
         number=lambda value, digits=0: format_decimal(round(value, digits), locale=language),
-        percent=lambda value, digits=1: format_percent(
-            value, format="#,##0." + "0" * digits + " %", locale=language
-        ),
+        percent=lambda value, digits=1: spaced(
+            format_percent(value, format="#,##0." + "0" * digits + "%", locale=language), language),
         moment=format_datetime(run.finished_at or run.created_at, locale=language),
         command=command_line(run.record), environment=json.dumps(run.record["environment"], indent=1),
     )
@@ -117,7 +120,7 @@ def _charts(details: Mapping[str, Any], record: Mapping[str, Any], translate: An
             for title, key in ((N_("Baseline"), "baseline"), (N_("Compressed"), "compressed"))
         ]
         drawn["accuracy"] = intervals(
-            pd.DataFrame(top1), value_title=translate(N_("Top-1 accuracy in %, 95 % interval"))
+            pd.DataFrame(top1), value_title=translate(N_("Top-1 accuracy in %, 95% interval"))
         ).properties(width=420)
     return {name: _svg(chart) for name, chart in drawn.items()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -10,6 +11,11 @@ from pydantic import BaseModel, ConfigDict, Field
 Status = Literal["queued", "running", "interrupted", "finished", "failed", "cancelled"]
 UNFINISHED: tuple[Status, ...] = ("queued", "running", "interrupted")
 Stage = Literal["whole", "trial", "finalist"]
+
+
+def measured_on(record: Mapping[str, Any]) -> Literal["test", "validation"]:
+    """Return which images of its data a run's record speaks of: a search's trial has not seen the test images."""
+    return "validation" if record.get("stage") == "trial" else "test"
 
 
 class RunRequest(BaseModel):

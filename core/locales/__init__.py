@@ -5,6 +5,7 @@ Text is marked with ``N_`` where it is written (core) and translated where it is
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
@@ -13,6 +14,7 @@ from babel.messages.pofile import read_po
 
 LANGUAGES = {"en": "English", "fr": "Français"}
 DEFAULT = "en"
+_PERCENT = re.compile(r"(\d)%")
 
 
 def N_(text: str) -> str:  # noqa: N802 - the field's name for "marked, translated later"
@@ -37,6 +39,11 @@ def translator(language: str) -> Callable[[str], str]:
     """Return the function that translates a sentence; what the catalogue lacks comes back in English."""
     catalogue = _catalogue(language if language in LANGUAGES else DEFAULT)
     return lambda text: catalogue.get(text, text)
+
+
+def spaced(text: str, language: str) -> str:
+    """Return a text with its per cent signs apart from their numbers where the language has them so."""
+    return _PERCENT.sub("\\1\N{NO-BREAK SPACE}%", text) if language == "fr" else text
 
 
 def closest(locale: str | None) -> str:

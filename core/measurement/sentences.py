@@ -7,7 +7,7 @@ from collections.abc import Callable
 from babel.numbers import format_decimal
 from pydantic import BaseModel, ConfigDict
 
-from core.locales import N_
+from core.locales import N_, spaced
 from core.measurement.comparison import PairedAccuracy
 from core.measurement.latency import LatencyComparison
 from core.measurement.size import Bounds, Size
@@ -33,7 +33,7 @@ class Sentence(BaseModel):
             name: value if isinstance(value, str) else format_decimal(value, locale=locale)
             for name, value in self.parameters.items()
         }
-        return translate(self.message).format(**shown)
+        return spaced(translate(self.message).format(**shown), locale)
 
 
 def _points(difference: float) -> float:
@@ -145,7 +145,7 @@ def on_size(before: Size, after: Size, possible: Bounds) -> list[Sentence]:
     if zeros >= 0.1 and after.tflite_bytes > 0.95 * before.tflite_bytes:
         said.append(Sentence(
             code="size-zeros",
-            message=N_("{zeros} % of the parameters are zero, yet the file is not smaller: it stores "
+            message=N_("{zeros}% of the parameters are zero, yet the file is not smaller: it stores "
                        "zeros like any other number. They count once the file is compressed."),
             parameters={"zeros": round(100 * zeros)},
         ))

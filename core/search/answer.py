@@ -237,13 +237,13 @@ def _certainty(wish: Wish, best: Candidate, found: Answer) -> list[Said]:
     values: Mapping[str, Any] = {
         "bound": f"{limit.bound:g}", "chance": f"{100 * share:.0f}", "n": (best.final or best.figures).n}
     if share >= SURE:
-        message = N_("That at most {bound} points are lost is sure on images like these ({chance} %).")
+        message = N_("That at most {bound} points are lost is sure on images like these ({chance}%).")
     elif share >= LIKELY:
-        message = N_("That at most {bound} points are lost is likely ({chance} %) but not certain: {n} images cannot "
+        message = N_("That at most {bound} points are lost is likely ({chance}%) but not certain: {n} images cannot "
                      "tell. More images would.")
     else:
         message = N_("The limit of {bound} points held on the validation images, yet the test images speak against it "
-                     "({chance} % that it holds). See the runners-up, or ask for less loss.")
+                     "({chance}% that it holds). See the runners-up, or ask for less loss.")
     return [Said(message=message, parameters=dict(values))]
 
 

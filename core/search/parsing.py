@@ -133,7 +133,7 @@ def _by_share(number: float, what: str, clause: str) -> float:
         return 1 + number / 100
     if number >= 100:
         raise InputError(
-            N_("'{text}' would leave nothing of the file. Write for example '80 % smaller' or '5 times smaller'."),
+            N_("'{text}' would leave nothing of the file. Write for example '80% smaller' or '5 times smaller'."),
             text=clause.strip()[:80])
     return 100 / (100 - number)
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 import streamlit as st
 
 from core.errors import SecateurError
-from core.locales import N_
-from pages._ui.i18n import translate
+from core.locales import N_, spaced
+from pages._ui.i18n import language, translate
 from pages._ui.text import plain
 
 logger = logging.getLogger("secateur.pages")
@@ -21,7 +21,7 @@ UNEXPECTED = N_("Something went wrong on our side. Try again; if it stays, repor
 
 def sentence(error: SecateurError) -> str:
     """Return the error in the session's language, safe for Markdown."""
-    return plain(error.render(translate()))
+    return plain(spaced(error.render(translate()), language()))
 
 
 def show(error: SecateurError) -> None:

@@ -131,7 +131,7 @@ def _figures(views: list[View], comparison: Comparison, names: dict[str, str]) -
             decimal(100 * change["agreement"], language),
         ))
     table(rows, columns)
-    st.caption(_("Ratios are baseline divided by compressed: above 1 is smaller or faster. Intervals are 95 %."))
+    st.caption(_("Ratios are baseline divided by compressed: above 1 is smaller or faster. Intervals are 95%."))
     st.subheader(_("Which differences are real"))
     if comparison.why_unpaired is not None:
         st.info(_(comparison.why_unpaired))

@@ -32,7 +32,7 @@ def charts(views: list[View], comparison: Comparison, names: dict[str, str], _: 
     """Return the charts of the runs by their titles, each with the table of what it shows."""
     drawn: Charts = {}
     labelled = [view for view in views if view.record["compressed"]["accuracy"] is not None]
-    size, top1 = _("File size (MB)"), _("Top-1 accuracy in %, 95 % interval")
+    size, top1 = _("File size (MB)"), _("Top-1 accuracy in %, 95% interval")
     if labelled:
         points = pandas.DataFrame([
             {"name": names[view.run.id], "megabytes": view.record["compressed"]["size"]["tflite_bytes"] / 1e6,
@@ -159,7 +159,7 @@ def show_disagreements(views: list[View], names: dict[str, str]) -> None:
     answers = numpy.stack([p.compressed for p in found])
     places = numpy.flatnonzero((answers != answers[0]).any(axis=0))
     if not len(places):
-        st.success(_("The runs give the same answer on every test image."))
+        st.success(_("The runs give the same answer on every image."))
         return
     st.markdown(_("They disagree on {count} of {all} images.").format(count=len(places), all=answers.shape[1]))
     labels, images = views[0].labels(), None
@@ -176,7 +176,7 @@ def show_disagreements(views: list[View], names: dict[str, str]) -> None:
             with st.container(border=True, width=230):
                 if images is not None:
                     st.image(picture(images, int(place)), width="stretch",
-                             alt=_("Test image {number}").format(number=int(place) + 1))
+                             alt=_("Image {number}").format(number=int(place) + 1))
                 if found[0].targets is not None:
                     st.markdown(f"{_('Right class')}: **{name(int(found[0].targets[place]))}**")
                 st.markdown("  \n".join(

@@ -61,7 +61,7 @@ def trade_offs(known: Past, found: Estimate | None, *, labelled: bool) -> None:
                 _chart(runs, known, found, "sparsity", y, None, quality)
     else:
         _chart(runs, known, found, {"size": "gzip_mb", "latency": "latency_ms"}[view], quality, wish, quality)
-    st.caption(_("Click a point to open its run. Bars are 95 % intervals of measurements; the dashed ones are the "
+    st.caption(_("Click a point to open its run. Bars are 95% intervals of measurements; the dashed ones are the "
                  "range of an estimate."))
 
 

@@ -7,10 +7,11 @@ from collections.abc import Callable
 import streamlit as st
 
 from core.experiments.estimates import Estimate, Expected
+from core.locales import spaced
 from pages._ui import i18n, recipe_state
 from pages._ui.chart_card import localised, specification
 from pages._ui.lab_past import Past
-from pages._ui.numbers import decimal, megabytes, milliseconds
+from pages._ui.numbers import decimal, hundredths, megabytes, milliseconds
 from pages._ui.state import state
 from pages._ui.text import plain
 
@@ -33,13 +34,13 @@ def show_estimate(found: Estimate, known: Past, *, labelled: bool) -> None:
     lost = found.loss
     if found.accuracy is not None and base is not None and base.top1 is not None:
         points = 100 * (found.accuracy.value - base.top1)
-        _figure(one[1], _("Right answers"), _approx(f"{decimal(100 * found.accuracy.value, language)} %"),
+        _figure(one[1], _("Right answers"), _approx(hundredths(found.accuracy.value, language)),
                 _("{points} points").format(points=_signed(points, language)),
-                _range(found.accuracy, 100, language, " %"))
+                _range(found.accuracy, 100, language, "%"))
     else:
         word = _("Right answers kept") if labelled else _("Same answers as before")
-        _figure(one[1], word, _approx(f"{decimal(100 * (1 - lost.value), language)} %"), "",
-                _range(Expected(value=1 - lost.value, low=1 - lost.high, high=1 - lost.low), 100, language, " %"))
+        _figure(one[1], word, _approx(hundredths(1 - lost.value, language)), "",
+                _range(Expected(value=1 - lost.value, low=1 - lost.high, high=1 - lost.low), 100, language, "%"))
     ratio = _("{ratio} times as fast").format(ratio=decimal(found.speed.value, language))
     if found.latency_ms is not None:
         ms = found.latency_ms
@@ -51,7 +52,7 @@ def show_estimate(found: Estimate, known: Past, *, labelled: bool) -> None:
                 _range(found.speed, 1, language, " ×"))
     spared = 1 - found.nonzero_macs / max(1, found.macs)
     _figure(two[1], _("Multiplications"), f"{decimal(found.macs / 1e6, language)} M",
-            _("{share} % by zero").format(share=decimal(100 * spared, language, 0)) if spared > 0 else "",
+            _("{share}% by zero").format(share=decimal(100 * spared, language, 0)) if spared > 0 else "",
             _("File {size}").format(size=megabytes(round(found.file_bytes.value), language)))
     st.caption(_basis(found))
 
@@ -142,4 +143,4 @@ def _size_range(value: Expected, language: str) -> str:
 
 def _range(value: Expected, factor: float, language: str, unit: str) -> str:
     return i18n.translate()("{low} to {high}").format(
-        low=decimal(factor * value.low, language), high=decimal(factor * value.high, language) + unit)
+        low=decimal(factor * value.low, language), high=spaced(decimal(factor * value.high, language) + unit, language))

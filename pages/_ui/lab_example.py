@@ -13,7 +13,7 @@ _QUANTIZE = {"step": "quantize", "scheme": "int8"}
 _RECIPES = (
     {"name": N_("Example: int8"), "steps": [_QUANTIZE]},
     {"name": N_("Example: half the weights, int8"), "steps": [{"step": "magnitude", "sparsity": 0.5}, _QUANTIZE]},
-    {"name": N_("Example: 80 % zeros, trained again, int8"), "steps": [
+    {"name": N_("Example: 80% zeros, trained again, int8"), "steps": [
         {"step": "magnitude", "sparsity": 0.8, "epochs": 5}, _QUANTIZE]},
 )
 

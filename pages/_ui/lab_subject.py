@@ -90,7 +90,7 @@ def baseline_card(base: Baseline | None) -> None:
             st.markdown(_("**Baseline**: not measured on these images yet. The first run measures it, in the same "
                           "process and on the same images as what it makes."))
             return
-        accuracy = _("no labels") if base.top1 is None else _("{top1} % right ({low} to {high})").format(
+        accuracy = _("no labels") if base.top1 is None else _("{top1}% right ({low} to {high})").format(
             top1=decimal(100 * base.top1, language), low=decimal(100 * (base.top1_low or 0), language),
             high=decimal(100 * (base.top1_high or 0), language))
         st.markdown(_("**Baseline**: {accuracy} on {n} images · {file}, {gzip} packed · {time} per image").format(

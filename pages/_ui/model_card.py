@@ -10,7 +10,7 @@ from core.locales import N_
 from core.zoo import ModelCard
 from pages._ui import errors, i18n, services
 from pages._ui.model_choice import form_title, ready_or_wait
-from pages._ui.numbers import decimal, megabytes
+from pages._ui.numbers import decimal, hundredths, megabytes
 from pages._ui.text import plain
 
 _STATUS = {
@@ -85,7 +85,7 @@ def _metrics(card: ModelCard, language: str) -> str:
     _ = i18n.translate()
     lines = []
     for metric in card.metrics:
-        value = (f"{decimal(metric.value * 100, language)}\N{NO-BREAK SPACE}%" if metric.value <= 1
+        value = (hundredths(metric.value, language) if metric.value <= 1
                  else str(metric.value))
         name = _(_METRICS[metric.name]) if metric.name in _METRICS else metric.name
         images = _(" on {count} images").format(count=decimal(metric.n, language, 0)) if metric.n else ""

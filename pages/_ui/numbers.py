@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 
 from babel.numbers import format_decimal, format_percent
 
-_PERCENT = re.compile(r"(\d)%")
+from core.locales import spaced
 
 
 def percent(share: float, language: str) -> str:
@@ -26,6 +25,11 @@ def decimal(value: float, language: str, digits: int = 1) -> str:
                           locale=language)
 
 
+def hundredths(share: float, language: str, digits: int = 1) -> str:
+    """Return a share, 0 to 1, in per cent with a fixed count of decimals."""
+    return spaced(f"{decimal(100 * share, language, digits)}%", language)
+
+
 def milliseconds(value: float, language: str, digits: int = 1) -> str:
     """Return a duration given in milliseconds, in microseconds below a tenth of one."""
     small = value < 0.1
@@ -37,11 +41,6 @@ def megabytes(size: float, language: str, digits: int = 1) -> str:
     small = size < 1e6
     unit = ("kB" if small else "MB") if language != "fr" else ("ko" if small else "Mo")
     return f"{decimal(size / (1e3 if small else 1e6), language, digits)}\N{NO-BREAK SPACE}{unit}"
-
-
-def with_spaces(text: str, language: str) -> str:
-    """Return a text with its per cent signs apart from their numbers, as French has them."""
-    return _PERCENT.sub("\\1\N{NO-BREAK SPACE}%", text) if language == "fr" else text
 
 
 def p_value(p: float, language: str) -> str:

@@ -7,9 +7,10 @@ from typing import Any
 import streamlit as st
 
 from core.errors import InputError, SecateurError
+from core.locales import spaced
 from core.recipes import ModelFacts, Recipe, describe, in_words, load_recipe, parse_recipe, preset_words, presets
 from pages._ui import errors, i18n, recipe_state
-from pages._ui.numbers import percent, with_spaces
+from pages._ui.numbers import percent
 from pages._ui.state import state
 from pages._ui.step_fields import field_widget, is_fraction, shown
 from pages._ui.text import plain
@@ -133,6 +134,6 @@ def _checked(facts: ModelFacts | None, kinds: dict[str, dict[str, Any]]) -> Reci
         return None
     if not state.recipe_name:
         recipe = recipe.model_copy(update={"name": _short_name(recipe, kinds)})
-    words = with_spaces(in_words(recipe, _), i18n.language())
+    words = spaced(in_words(recipe, _), i18n.language())
     st.caption(plain(f"{words[:1].upper()}{words[1:]}."))
     return recipe

@@ -24,7 +24,7 @@ def show_accuracy(view: View) -> None:
     _ = i18n.translate()
     details, record, language = view.details(), view.record, view.language
     if record["compressed"]["accuracy"] is None:
-        st.info(_("The images have no labels, so only the agreement with the baseline is known: {agreement} % of "
+        st.info(_("The images have no labels, so only the agreement with the baseline is known: {agreement}% of "
                   "the answers are the same.").format(
                       agreement=decimal(100 * record["comparison"]["agreement"], language)),
                 icon=":material/label_off:")
@@ -34,7 +34,7 @@ def show_accuracy(view: View) -> None:
         {"name": title, **{k: 100 * v for k, v in record[key]["accuracy"]["top1"].items()}}
         for title, key in ((_("Baseline"), "baseline"), (_("Compressed"), "compressed"))
     ])
-    title = _("Top-1 accuracy in %, 95 % interval")
+    title = _("Top-1 accuracy in %, 95% interval")
     table = top1.rename(columns={"name": _("Model"), "value": _("Top-1, %"), "low": _("low"), "high": _("high")})
     chart_card(intervals(top1, value_title=title), table.round(2), "run.top1", ", ".join(
         f"{name} {decimal(value, language)} % ({decimal(low, language)} – {decimal(high, language)})"

@@ -61,7 +61,7 @@ def _ended(principal: Principal, run_id: str, form: str, found: Export, name: st
         st.download_button(label, path.read_bytes, f"{name}{ending}", mime, key=f"run.export_{form}", icon=icon,
                            on_click="ignore")
         if found.checked:
-            st.caption(plain(_("Compared on {images} images: {same} % same answers, probabilities apart by at most "
+            st.caption(plain(_("Compared on {images} images: {same}% same answers, probabilities apart by at most "
                                "{apart}.").format(
                 images=found.checked["images"], same=decimal(100 * found.checked["same"], language, 0),
                 apart=f"{found.checked['apart']:.1g}")))

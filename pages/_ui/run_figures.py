@@ -8,9 +8,10 @@ from typing import Any
 import pandas
 import streamlit as st
 
+from core.experiments.runs import measured_on
 from core.measurement.sentences import Sentence
 from pages._ui import i18n
-from pages._ui.numbers import decimal, megabytes, milliseconds, p_value
+from pages._ui.numbers import decimal, hundredths, megabytes, milliseconds, p_value
 from pages._ui.run_access import View
 from pages._ui.text import plain
 
@@ -57,10 +58,10 @@ def _tiles(record: dict[str, Any], language: str, _: Callable[[str], str]) -> No
     ]
     if after["accuracy"] is not None:
         tiles.insert(0, (
-            _("Top-1 accuracy"), f"{decimal(100 * after['accuracy']['top1']['value'], language)} %",
+            _("Top-1 accuracy"), hundredths(after["accuracy"]["top1"]["value"], language),
             _("{points} points").format(points=signed(100 * change["top1_difference"]["value"], language)),
         ))
-    tiles.append((_("Same answers"), f"{decimal(100 * change['agreement'], language)} %", ""))
+    tiles.append((_("Same answers"), hundredths(change["agreement"], language), ""))
     for column, (label, value, delta) in zip(st.columns(len(tiles)), tiles, strict=True):
         column.metric(label, value, delta or None, delta_color="off", delta_arrow="off", border=True)
 
@@ -69,7 +70,7 @@ def _figures(record: dict[str, Any], language: str, _: Callable[[str], str]) -> 
     before, after, change = record["baseline"], record["compressed"], record["comparison"]
 
     def percent(interval: dict[str, float]) -> str:
-        return (f"{decimal(100 * interval['value'], language)} % ({decimal(100 * interval['low'], language)} – "
+        return (f"{hundredths(interval['value'], language)} ({decimal(100 * interval['low'], language)} – "
                 f"{decimal(100 * interval['high'], language)})")
 
     rows: list[Row] = []
@@ -100,8 +101,12 @@ def _figures(record: dict[str, Any], language: str, _: Callable[[str], str]) -> 
     ]
     st.subheader(_("Figures"))
     table(rows, (_("Baseline"), _("Compressed"), _("Change")))
+    n = decimal(record["images"]["test"]["n"], language, 0)
+    st.caption((_("Measured on {n} validation images: a search chooses by them, and keeps its test images for its "
+                  "finalists.") if measured_on(record) == "validation" else
+                _("Measured on {n} test images.")).format(n=n))
     st.caption(_("Ratios are baseline divided by compressed: above 1 is smaller or faster. Latencies were measured "
-                 "side by side in one process; intervals are 95 %."))
+                 "side by side in one process; intervals are 95%."))
 
 
 def _sizes(record: dict[str, Any], details: dict[str, Any], language: str, _: Callable[[str], str]) -> None:

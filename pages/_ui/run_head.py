@@ -8,12 +8,12 @@ import streamlit as st
 
 from core.errors import SecateurError
 from core.experiments.runs import Run
-from core.locales import N_
+from core.locales import N_, spaced
 from core.recipes import in_words, load_recipe
 from pages._ui import errors, i18n, services
 from pages._ui.data_names import data_names
 from pages._ui.moments import moment
-from pages._ui.numbers import percent, with_spaces
+from pages._ui.numbers import percent
 from pages._ui.run_access import View
 from pages._ui.text import plain
 
@@ -45,7 +45,7 @@ def show_recipe(run: Run) -> None:
     """Show the recipe as a sentence, and as the file that the command line takes."""
     _ = i18n.translate()
     recipe = load_recipe(run.request.recipe)
-    words = with_spaces(in_words(recipe, _), i18n.language())
+    words = spaced(in_words(recipe, _), i18n.language())
     title = _("Recipe")
     st.markdown(f"**{title}** {plain(words[:1].upper() + words[1:])}.")
     with st.expander(_("The recipe as a file"), icon=":material/description:"):

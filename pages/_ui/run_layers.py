@@ -120,5 +120,5 @@ def _histogram(view: View) -> None:
             weight_histogram(frame, before_title=forms["before"], after_title=forms["after"], weight_title=_("Weight"),
                              share_title=_("Share of the weights")), table, "run.histogram",
             _("Histogram of the weights of {layer} before and after").format(layer=names[place]))
-        st.caption(plain(_("Exactly zero: {before} % before, {after} % after.").format(
+        st.caption(plain(_("Exactly zero: {before}% before, {after}% after.").format(
             before=decimal(100 * zeros["before"], view.language), after=decimal(100 * zeros["after"], view.language))))

@@ -12,7 +12,7 @@ from core.database import now
 from core.experiments.runs import UNFINISHED
 from core.locales import N_
 from pages._ui import errors, i18n, services
-from pages._ui.numbers import decimal
+from pages._ui.numbers import decimal, hundredths
 from pages._ui.text import plain
 
 if TYPE_CHECKING:
@@ -78,7 +78,7 @@ def _words(run: Run) -> str:
     _ = i18n.translate()
     if run.status != "running":
         return _(STATUS[run.status])
-    parts = [_(run.stage) if run.stage else _("starting"), f"{decimal(100 * run.fraction, i18n.language(), 0)} %"]
+    parts = [_(run.stage) if run.stage else _("starting"), hundredths(run.fraction, i18n.language(), 0)]
     if run.seconds_left is not None:
         parts.append(_("about {seconds} s left").format(seconds=decimal(run.seconds_left, i18n.language(), 0)))
     return " · ".join(parts)

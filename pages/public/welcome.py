@@ -35,5 +35,5 @@ found = example(ROOT / "models" / "efficientnet-lite0" / "measured.json")
 measured(_, found)
 st.caption(_(
     "EfficientNet-Lite0 on {photos} photos of ImageNet, each of another class: the same model as 32-bit floats and "
-    "as 8-bit integers, one photo at a time on one thread of an {processor}. The lines are 95 % intervals."
+    "as 8-bit integers, one photo at a time on one thread of an {processor}. The lines are 95% intervals."
 ).format(photos=found["photos"], processor=found["processor"]))
