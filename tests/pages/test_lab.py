@@ -110,7 +110,7 @@ def test_finished_runs_become_charts_a_baseline_and_better_estimates():
     assert not test.exception
     assert not test.error
     seen = texts(test)
-    assert "99\\.2 \\% right" in seen
+    assert "99\\.2\\% right" in seen
     assert f"({len(RECORDS)})" in seen.replace("\\", "")
     assert "Click a point" in seen
     assert {"Right answers", "Time per image"} <= set(figures(test))
