@@ -9,7 +9,7 @@ import streamlit as st
 from core.experiments.estimates import Estimate, Expected
 from core.locales import spaced
 from pages._ui import i18n, recipe_state
-from pages._ui.chart_card import localised, specification
+from pages._ui.chart_card import chart_card
 from pages._ui.lab_past import Past
 from pages._ui.numbers import decimal, hundredths, megabytes, milliseconds
 from pages._ui.state import state
@@ -74,8 +74,9 @@ def show_layers(found: Estimate) -> None:
             "layer": [layer.layer for layer in layers], "parameters": [layer.weights for layer in layers],
             "zeros": [layer.sparsity for layer in layers]})
         bars = layer_bars(frame, zero_title=_("zero"), kept_title=_("kept"), parameters_title=_("Weights"))
-        st.vega_lite_chart(specification(localised(bars, i18n.language())),
-                           alt=_("Bars of the weights of each layer, split into zeros and others"))
+        shown = pandas.DataFrame({_("Layer"): frame["layer"], _("Weights"): frame["parameters"],
+                                  _("Zeros (%)"): (100 * frame["zeros"]).round(1)})
+        chart_card(bars, shown, "lab.layers", _("Bars of the weights of each layer, split into zeros and others"))
         key = f"lab.layers.{pruning['uid']}.{state.serial}"
         table = pandas.DataFrame({
             "layer": frame["layer"], "weights": frame["parameters"], "sparsity": 100 * frame["zeros"],
