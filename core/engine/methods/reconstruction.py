@@ -32,6 +32,7 @@ HELD_OUT = 0.4
 MOST_HELD_OUT = 4  # batches: a hundred photos show which layer matters
 MOSAICS = 500
 VIEWS = 1
+_AT_HOME, _SCANNED = 0.05, 0.7  # fractions of the work behind the batch norms and the scan
 WIDEST = 6000
 """Inputs of a layer beyond which its second moments would not fit in memory."""
 
@@ -61,7 +62,7 @@ def apply(step: Reconstruction, state: State, context: Context) -> Outcome:
         raise InputError(N_("The model {model} has no convolution or dense layer to prune."), model=work.name)
     matrices = {name: kernels.kernel_of(work.get_layer(name)).numpy() for name in layers}
     wide = [name for name in layers if kernels.to_matrix(matrices[name], work.get_layer(name)).shape[1] > WIDEST]
-    context.progress(0.0, N_("Measuring sensitivity"))
+    context.progress(_AT_HOME, N_("Measuring sensitivity"))
     counts, curves = removed_counts(step, reference, matrices, wide, images, context)
     masks = {n: m for n, m in state.masks.items() if n in matrices and m.shape == matrices[n].shape}
     for name in wide:
@@ -162,7 +163,7 @@ def profile(
         return known
     curves = sensitivity.scan(
         model, images.batches(), layers, context.scratch, held_out, check=context.check_cancelled,
-        progress=lambda done: context.progress(0.7 * done, N_("Measuring sensitivity")),
+        progress=lambda done: context.progress(_AT_HOME + (_SCANNED - _AT_HOME) * done, N_("Measuring sensitivity")),
     )
     if context.cache is not None:
         sensitivity.write_profile(context.cache, key, curves)
@@ -174,7 +175,7 @@ def _adaptation(model: Any, images: Images, context: Context) -> Adaptation | No
     if not context.synthetic:
         return None
     return Adaptation(model, images.batches(), context.scratch, context.check_cancelled,
-                      lambda done: context.progress(0.2 * done, N_("Re-estimating batch norm")))
+                      lambda done: context.progress(_AT_HOME * done, N_("Re-estimating batch norm")))
 
 
 def _by_magnitude(model: Any, name: str, count: int, masks: dict[str, Mask]) -> None:
@@ -199,7 +200,8 @@ def _walk(
               context.check_cancelled) as walk:
         for number, view in enumerate(walk):
             context.check_cancelled()
-            context.progress(0.7 + 0.3 * number / len(layers), N_("Pruning and refitting layer by layer"))
+            context.progress(_SCANNED + (1 - _SCANNED) * number / len(layers),
+                             N_("Pruning and refitting layer by layer"))
             solution = SparseSolver(view.problem.kernel.size - counts[view.name])(view.problem)
             errors[view.name] = view.problem.moments.error(solution.kernel)
             if not np.isfinite(solution.kernel).all():
