@@ -177,10 +177,10 @@ def test_from_sign_up_to_a_revoked_link(visit, shot) -> None:
     expect(page.get_by_text("Under way")).to_be_visible(timeout=WAIT)
     wait_for_runs(page, RUNNING)
     expect(page.get_by_text("right (")).to_be_visible(timeout=WAIT)
-    page.get_by_text("Show as a table").click()
+    page.get_by_text("Show as a table").last.click()
     settled(page)
     shot(page, "3-table")
-    page.get_by_text("Show as a table").click()
+    page.get_by_text("Show as a table").last.click()
     settled(page)
     points = page.get_by_test_id("stVegaLiteChart").last.locator("g.mark-symbol.role-mark path")
     expect(points).to_have_count(3)  # two measured, and the estimate
