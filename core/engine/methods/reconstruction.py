@@ -49,11 +49,13 @@ def apply(step: Reconstruction, state: State, context: Context) -> Outcome:
         If activations cannot be written to the scratch folder.
     """
     images = chosen_images(step.images, context)
-    work, reference = fold(state.model).model, fold(state.original).model
+    mine, original = fold(state.model), fold(state.original)
+    work, reference = mine.model, original.model
     related = same_shape(work, reference)
     if not related:
         reference = copy_of(work)
-    adaptation = _adaptation(state.original if related else state.model, images, context)
+    adaptation = _adaptation(
+        *((state.original, original.absorbed) if related else (state.model, mine.absorbed)), images, context)
     if adaptation is not None:
         adaptation.away(work)
         adaptation.away(reference)
@@ -170,11 +172,11 @@ def profile(
     return curves
 
 
-def _adaptation(model: Any, images: Images, context: Context) -> Adaptation | None:
+def _adaptation(model: Any, absorbed: Mapping[str, str], images: Images, context: Context) -> Adaptation | None:
     """Return what the images make of the model's batch norms when they are of another kind than its training's."""
     if not context.synthetic:
         return None
-    return Adaptation(model, images.batches(), context.scratch, context.check_cancelled,
+    return Adaptation(model, absorbed, images.batches(), context.scratch, context.check_cancelled,
                       lambda done: context.progress(_AT_HOME * done, N_("Re-estimating batch norm")))
 
 

@@ -10,7 +10,7 @@ before normalization, and the shift of its mean.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 import tf_keras
 
-from core.engine.reconstruction.fold import flatten, fold
+from core.engine.reconstruction.fold import flatten
 from core.engine.reconstruction.graph import Graph, Operation
 from core.engine.reconstruction.streams import Streams
 
@@ -92,6 +92,8 @@ class Adaptation:
     ----------
     original
         Functional model; it stays as it is.
+    absorbed
+        What folding it absorbs, see :class:`core.engine.reconstruction.fold.Folded`.
     batches
         Prepared images, float32 [n, h, w, c] each, read once.
     folder
@@ -108,8 +110,8 @@ class Adaptation:
     """
 
     def __init__(
-        self, original: Any, batches: Iterable[Array], folder: Path, check: Callable[[], None] = lambda: None,
-        progress: Callable[[float], None] = lambda _: None,
+        self, original: Any, absorbed: Mapping[str, str], batches: Iterable[Array], folder: Path,
+        check: Callable[[], None] = lambda: None, progress: Callable[[float], None] = lambda _: None,
     ) -> None:
         flat = flatten(original)
         layers = {o.layer.name: o.layer for o in batch_norms(flat)}
@@ -121,7 +123,7 @@ class Adaptation:
             self._norms[name] = _Norm(
                 np.asarray(layer.gamma, np.float64) if layer.scale else ones,
                 np.asarray(layer.beta, np.float64) if layer.center else 0 * ones, home[name], _moments(layer))
-        self._absorbed = fold(original).absorbed
+        self._absorbed = absorbed
 
     def away(self, folded: Any) -> None:
         """Give a folded relative of the original, in place, the batch norms that it has on the pictures."""

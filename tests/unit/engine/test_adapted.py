@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import tf_keras
 
@@ -39,10 +41,22 @@ def images(count: int) -> np.ndarray:
     return (noise + np.roll(noise, 1, 1) + noise.mean((1, 2), keepdims=True)).astype(np.float32)
 
 
+def adaptation_to(model: tf_keras.Model, given: np.ndarray, folder: Path) -> Adaptation:
+    """Return what the pictures make of the model's batch norms."""
+    return Adaptation(model, fold(model).absorbed, batches(given), folder)
+
+
+def away_from_home(model: tf_keras.Model, layer: str, folder: Path) -> np.ndarray:
+    """Return what a layer of the folded model puts out on 64 pictures that it was made at home on."""
+    given, away = images(64), fold(model).model
+    adaptation_to(model, given, folder).away(away)
+    return tf_keras.Model(away.input, away.get_layer(layer).output)(given).numpy()
+
+
 def test_there_and_back_is_the_original_again(tmp_path):
     for model, given in ((net(), images(24)), (conv_net(), small(24))):
         before = [w.copy() for w in model.get_weights()]
-        adaptation = Adaptation(model, batches(given), tmp_path)
+        adaptation = adaptation_to(model, given, tmp_path)
         work = fold(model).model
         adaptation.away(work)
         assert not np.allclose(work.predict(given, verbose=0), model.predict(given, verbose=0), atol=1e-4)
@@ -54,19 +68,15 @@ def test_there_and_back_is_the_original_again(tmp_path):
 
 
 def test_channels_have_the_moments_of_the_training_again(tmp_path):
-    model, given = net(), images(64)
-    norm, away = model.get_layer("norm-first"), fold(model).model
-    Adaptation(model, batches(given), tmp_path).away(away)
-    inside = tf_keras.Model(away.input, away.get_layer("first").output)(given).numpy()
+    model = net()
+    norm, inside = model.get_layer("norm-first"), away_from_home(model, "first", tmp_path)
     np.testing.assert_allclose(inside.mean((0, 1, 2)), norm.beta, atol=2e-2)
     np.testing.assert_allclose(inside.std((0, 1, 2)), np.abs(norm.gamma), rtol=3e-2)
 
 
 def test_a_normalization_on_its_own_is_moved_too(tmp_path):
-    model, given = net(), images(64)
-    norm, away = model.get_layer("alone"), fold(model).model
-    Adaptation(model, batches(given), tmp_path).away(away)
-    inside = tf_keras.Model(away.input, away.get_layer("alone").output)(given).numpy()
+    model = net()
+    norm, inside = model.get_layer("alone"), away_from_home(model, "alone", tmp_path)
     np.testing.assert_allclose(inside.mean((0, 1, 2)), norm.beta, atol=3e-2)
     spread, wanted = inside.std((0, 1, 2)), np.abs(norm.gamma)
     assert (spread < 1.05 * wanted).all()  # less where it was further off than is believed
@@ -75,7 +85,7 @@ def test_a_normalization_on_its_own_is_moved_too(tmp_path):
 
 def test_a_changed_kernel_comes_home_scaled_and_with_its_shift(tmp_path):
     model, given = net(), images(24)
-    adaptation, work = Adaptation(model, batches(given), tmp_path), fold(model).model
+    adaptation, work = adaptation_to(model, given, tmp_path), fold(model).model
     whole = work.get_layer("first").get_weights()
     adaptation.away(work)
     kernel, bias = work.get_layer("first").get_weights()
