@@ -21,7 +21,7 @@ from core.engine.channels.surgery import rebuild, sliced_masks
 from core.engine.channels.timing import fraction_for_time
 from core.engine.convert import to_tflite
 from core.engine.methods.frame import Array, Context, Finding, Outcome, State, implements
-from core.engine.methods.reconstruction import BATCH, HELD_OUT, chosen_images, crop_cost, same_shape, with_views
+from core.engine.methods.reconstruction import BATCH, HELD_OUT, chosen_images, crop_cost, fitted_on, same_shape
 from core.engine.reconstruction import sensitivity
 from core.engine.reconstruction.fold import flatten, fold
 from core.engine.reconstruction.graph import copy_of
@@ -69,7 +69,7 @@ def apply(step: Channels, state: State, context: Context) -> Outcome:
         masks = {n: m for n, m in state.masks.items() if m.shape == tuple(work.get_layer(n).kernel.shape)}
         errors, kept = mend(
             work, reference if same_shape(start, reference) else start, found, kept,
-            (images if context.synthetic else with_views(images, step.images, context)).batches(),
+            fitted_on(images, step.images, False, context).batches(),
             context.scratch, masks, WalkOptions(seed=int(context.rng(6).integers(2**31))),
             choose=step.importance == "reconstruction", check=context.check_cancelled,
             progress=lambda done: context.progress(0.7 + 0.3 * done, N_("Refitting layer by layer")))

@@ -67,7 +67,8 @@ def fold(model: Any) -> Folded:
     InputError
         If the model, or a model inside it, is not functional.
     """
-    flat = flatten(model)
+    nested = any(isinstance(layer, tf_keras.Model) for layer in model.layers)
+    flat = flatten(model) if nested else model
     graph = Graph(flat)
     absorbed: dict[str, str] = {}
     for operation in graph.operations:
@@ -85,7 +86,7 @@ def fold(model: Any) -> Folded:
             and list(readers[0].layer.axis) == [len(layer.output.shape) - 1]
         ):
             absorbed[layer.name] = str(readers[0].layer.name)
-    return Folded(_rebuild(flat, absorbed) if absorbed else flat, absorbed)
+    return Folded(_rebuild(flat, absorbed) if absorbed or not nested else flat, absorbed)
 
 
 def folded_weights(layer: Any, normalization: Any) -> list[np.ndarray]:

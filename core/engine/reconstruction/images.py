@@ -17,7 +17,7 @@ from core.engine.reconstruction.mosaics import mosaic
 Array = np.ndarray[Any, Any]
 BATCH = 25
 _SMALLEST_VIEW = 0.4
-_SMALLEST_SIDE = 64
+_SMALLEST_SIDE = 64  # of an image whose parts are still worth looking at
 
 
 class Images:
@@ -38,10 +38,18 @@ class Images:
     def __len__(self) -> int:
         return len(self.chosen)
 
-    def batches(self) -> Iterator[Array]:
-        """Yield float32 [b, h, w, c]; the same every time."""
-        for i in range(0, len(self.chosen), BATCH):
-            yield np.asarray(self._source[self.chosen[i: i + BATCH]], np.float32)
+    @property
+    def large(self) -> bool:
+        """Whether a part of an image is still worth looking at: its sides have at least 64 pixels."""
+        return bool(min(self._source.shape[1:3]) >= _SMALLEST_SIDE)
+
+    def batches(self, every: int = 1) -> Iterator[Array]:
+        """Yield float32 [b, h, w, c], of each ``every`` batches the first; the same every time."""
+        for start in range(0, len(self), BATCH * every):
+            yield self._batch(start)
+
+    def _batch(self, start: int) -> Array:
+        return np.asarray(self._source[self.chosen[start: start + BATCH]], np.float32)
 
     def digest(self) -> str:
         """Return the SHA-256 of what the images are made from."""
@@ -62,27 +70,27 @@ class Views(Images):
     source, chosen
         See :class:`Images`.
     count
-        Pictures in all. Images with sides below 64 pixels have no parts worth looking at: they stay alone.
+        Pictures in all. Images that are not large stay alone.
     seed
         Of the views.
     """
 
     def __init__(self, source: Array, chosen: Array, count: int, seed: int) -> None:
         super().__init__(source, chosen)
-        small = min(source.shape[1:3]) < _SMALLEST_SIDE
-        self._count = len(chosen) if small else max(count, len(chosen))
+        self._count = max(count, len(chosen)) if self.large else len(chosen)
         self._seed = seed
 
     def __len__(self) -> int:
         return self._count
 
-    def batches(self) -> Iterator[Array]:
-        """Yield float32 [b, h, w, c]; the same every time."""
-        yield from super().batches()
-        for start in range(len(self.chosen), self._count, BATCH):
-            numbers = np.arange(start, min(start + BATCH, self._count)) % len(self.chosen)
-            rows = np.asarray(self._source[self.chosen[numbers]], np.float32)
-            yield views(rows, np.random.default_rng([self._seed, start]))
+    def _batch(self, start: int) -> Array:
+        own = super()._batch(start)
+        first = start + len(own)
+        numbers = np.arange(first, min(start + BATCH, self._count)) % len(self.chosen)
+        if not numbers.size:
+            return own
+        rows = np.asarray(self._source[self.chosen[numbers]], np.float32)
+        return np.concatenate([own, views(rows, np.random.default_rng([self._seed, first]))])
 
 
 def views(images: Array, generator: np.random.Generator) -> Array:
@@ -100,45 +108,46 @@ def views(images: Array, generator: np.random.Generator) -> Array:
 
 
 class Mosaics(Images):
-    """A share of the images as they are, then mosaics of them up to ``count`` pictures in all.
+    """Some of the images as they are, then mosaics of all of them up to ``count`` pictures.
 
     Parameters
     ----------
     source, chosen
         See :class:`Images`; only the chosen ones are used.
     count
-        Pictures in all.
+        Pictures in all, if there are not more images as they are.
     seed
         Of the mosaics.
+    plain
+        How many images are taken as they are, at most.
     """
 
-    def __init__(self, source: Array, chosen: Array, count: int, seed: int) -> None:
-        plain = chosen[:: max(1, -(-5 * len(chosen) // count))]
-        super().__init__(source, plain)
+    def __init__(self, source: Array, chosen: Array, count: int, seed: int, plain: int) -> None:
+        super().__init__(source, chosen[:: max(1, -(-len(chosen) // plain))])
         self._all = chosen
-        self._count = max(count, len(plain))
+        self._count = max(count, len(self.chosen))
         self._seed = seed
+        self._range: tuple[float, float] | None = None
 
     def __len__(self) -> int:
         return self._count
 
-    def batches(self) -> Iterator[Array]:
-        """Yield float32 [b, h, w, c]; the same every time."""
-        low, high = np.inf, -np.inf
-        for batch in super().batches():
-            low, high = min(low, float(batch.min())), max(high, float(batch.max()))
-            yield batch
-        for start in range(len(self.chosen), self._count, BATCH):
-            generator = np.random.default_rng([self._seed, start])
-            yield np.stack([
-                mosaic(_Rows(self._source, self._all), number % len(self._all), generator, low, high)
-                for number in range(start, min(start + BATCH, self._count))
-            ])
+    def _batch(self, start: int) -> Array:
+        own = super()._batch(start)
+        first, last = start + len(own), min(start + BATCH, self._count)
+        if first == last:
+            return own
+        if self._range is None:
+            ends = [(float(b.min()), float(b.max())) for b in Images(self._source, self.chosen).batches()]
+            self._range = min(low for low, _ in ends), max(high for _, high in ends)
+        rows, generator = _Rows(self._source, self._all), np.random.default_rng([self._seed, first])
+        made = [mosaic(rows, n % len(self._all), generator, *self._range) for n in range(first, last)]
+        return np.concatenate([own, np.stack(made)])
 
     def digest(self) -> str:
         """Return the SHA-256 of what the mosaics are made from."""
         made = Images(self._source, self._all).digest()
-        return hashlib.sha256(f"{made} {self._count} {self._seed}".encode()).hexdigest()
+        return hashlib.sha256(f"{made} {len(self.chosen)} {self._count} {self._seed}".encode()).hexdigest()
 
 
 class _Rows:

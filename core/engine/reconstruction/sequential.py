@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import tf_keras
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from core.engine.reconstruction import kernels
 from core.engine.reconstruction.graph import Graph, Operation, Tensors
@@ -136,13 +137,15 @@ class Walk:
             offset = bias.reshape(matrix.shape[0], 1, matrix.shape[2]).astype(np.float32)
             sums = Accumulator(*matrix.shape)
             pooling = self._pooling_before(operation) if self._options.unpooled else None
-            for number, values in enumerate(self.streams.at((pooling or operation).index)):
-                if number >= self.judges.start:
-                    continue
-                if pooling is None:
-                    self._add_rows(sums, operation, values, matrix, offset, generator)
-                else:
-                    self._add_positions(sums, pooling, values, matrix, offset)
+            # Meanwhile TensorFlow computes the next batch on every core, and BLAS threads would wait for theirs.
+            with threadpool_limits(1, "blas"):
+                for number, values in enumerate(self.streams.at((pooling or operation).index)):
+                    if number >= self.judges.start:
+                        continue
+                    if pooling is None:
+                        self._add_rows(sums, operation, values, matrix, offset, generator)
+                    else:
+                        self._add_positions(sums, pooling, values, matrix, offset)
             allowed = self._allowed.get(layer.name)
             yield LayerView(self, layer, Problem(
                 matrix, sums.moments(), None if allowed is None else kernels.to_matrix(allowed, layer)
