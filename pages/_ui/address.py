@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import streamlit as st
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+
+
+def went_back() -> bool:
+    """Return whether this run was asked for by the browser's back or forward: only then is the address the newer."""
+    return bool(getattr(get_script_run_ctx(suppress_warning=True), "is_history_navigation", False))
 
 
 def choose(label: str, options: Mapping[str, str], name: str, key: str, *, show_label: bool = False) -> str:

@@ -10,7 +10,7 @@ from core.experiments.estimates import Estimate, estimate
 from core.experiments.runs import RunRequest
 from core.experiments.sweeps import variations
 from core.recipes import Recipe, describe
-from pages._ui import errors, i18n, services
+from pages._ui import errors, i18n, recipe_address, services
 from pages._ui.lab_orders import order_choice, orders_drawn
 from pages._ui.lab_past import Past
 from pages._ui.lab_subject import Subject, image_sets
@@ -47,9 +47,7 @@ def run_buttons(principal: Principal, subject: Subject, recipe: Recipe | None, k
     told = [_kept(estimate(known.profile, each, known.learned)) for each in recipes]
     with errors.shown():
         queued = services.experiments().submit(principal, requests, name if len(recipes) == 1 else "", told)
-        # A reload finds the recipe again.
-        state.forked = st.query_params["fork"] = queued[-1].id
-        st.query_params.pop("share", None)
+        recipe_address.queued(queued[-1])
         state.notice = (_("The run is queued. You may leave the page; it goes on.") if len(recipes) == 1 else
                         _("{count} runs are queued. You may leave the page; they go on.").format(count=len(recipes)))
         st.rerun()

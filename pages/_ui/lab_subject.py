@@ -12,7 +12,7 @@ from core.datasets import BUILT_IN, DOWNLOADS
 from core.experiments.estimates import Baseline
 from core.locales import N_
 from core.zoo import ModelCard
-from pages._ui import errors, i18n, services
+from pages._ui import address, errors, i18n, recipe_address, services
 from pages._ui.moments import moment
 from pages._ui.numbers import decimal, megabytes, milliseconds
 from pages._ui.state import state
@@ -65,7 +65,7 @@ def choose_subject(principal: Principal) -> Subject | None:
                                    "accuracy, others agreement with the original."))
     with more:
         _upload(principal)
-    st.query_params["model"], st.query_params["data"] = name, data
+    recipe_address.keep(model=name, data=data)
     return Subject(cards[name], data, labelled[data])
 
 
@@ -135,6 +135,6 @@ def _upload(principal: Principal) -> None:
 
 
 def _take_from_address(name: str, key: str, options: list[str], default: str) -> None:
-    if st.session_state.get(key) not in options:
-        asked = st.query_params.get(name)
+    asked = st.query_params.get(name)
+    if st.session_state.get(key) not in options or (address.went_back() and asked in options):
         st.session_state[key] = asked if asked in options else default

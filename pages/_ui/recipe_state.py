@@ -14,16 +14,26 @@ FIRST = "smallest"
 def steps() -> tuple[dict[str, Any], ...]:
     """Return the steps, each with its ``uid``; a preset's when the session has none yet."""
     if state.steps is None:
-        take(load_recipe(FIRST).model_dump(mode="json")["steps"])
+        take(first())
     return state.steps or ()
+
+
+def first() -> list[dict[str, Any]]:
+    """Return the steps that the lab begins with."""
+    return list(load_recipe(FIRST).model_dump(mode="json")["steps"])
+
+
+def whole(new: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return plain steps with every field written out."""
+    return [_whole(step) for step in new]
 
 
 def take(new: Iterable[Mapping[str, Any]], name: str = "") -> None:
     """Replace all steps."""
     made = []
-    for step in new:
+    for step in whole(new):
         state.serial += 1
-        made.append({**_whole(step), "uid": state.serial})
+        made.append({**step, "uid": state.serial})
     state.steps, state.recipe_name = tuple(made), name
 
 

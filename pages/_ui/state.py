@@ -56,7 +56,9 @@ class State:
     serial: Entry[int] = Entry(0)
     """Counts up, so that a widget whose content is replaced is a new widget."""
     forked: Entry[str] = Entry("")
-    """The run whose recipe was taken into the lab by its address, so that it is taken once."""
+    """The run whose recipe was last taken into the lab by its address."""
+    fork_steps: Entry[tuple[dict[str, Any], ...] | None] = Entry(None)
+    """Its steps, every field written out; None where it could not be taken."""
     chosen: Entry[tuple[str, ...]] = Entry(())
     """The runs that are ticked in the list, also those that another page or filter hides."""
     first_ticks: Entry[tuple[str, tuple[str, ...]]] = Entry(("", ()))

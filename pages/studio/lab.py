@@ -2,9 +2,8 @@
 
 import streamlit as st
 
-from core.errors import SecateurError
 from core.experiments.estimates import estimate
-from pages._ui import auth, errors, i18n, recipe_state, services
+from pages._ui import auth, errors, i18n, recipe_address
 from pages._ui.lab_charts import trade_offs
 from pages._ui.lab_estimate import show_estimate, show_layers
 from pages._ui.lab_example import ensure_example, example_under_way
@@ -15,7 +14,6 @@ from pages._ui.lab_subject import Subject, baseline_card, choose_subject
 from pages._ui.model_choice import ready_or_wait
 from pages._ui.recipe_form import recipe_form
 from pages._ui.run_progress import runs_under_way
-from pages._ui.state import state
 
 principal = auth.guard()
 _ = i18n.translate()
@@ -28,6 +26,9 @@ def bench(subject: Subject, known: Past) -> None:
         left, right = st.columns([6, 5], gap="large")
         with left:
             recipe = recipe_form(facts(known.profile, subject.model))
+            if not recipe_address.keep():
+                st.caption(_("The recipe is too long for the page's address, so a reload loses it until it was run. "
+                             "Keep its YAML."))
         found = estimate(known.profile, recipe, known.learned) if recipe is not None else None
         base = known.learned.baseline
         labelled = base.top1 is not None if base is not None else subject.labelled
@@ -40,23 +41,9 @@ def bench(subject: Subject, known: Past) -> None:
         trade_offs(known, found, labelled=labelled)
 
 
-def fork() -> None:
-    """Take the recipe of the run that the address names, once."""
-    asked = st.query_params.get("fork", "")
-    if asked and asked != state.forked:
-        state.forked = asked
-        try:
-            token = st.query_params.get("share")
-            shared = {run.id: run for run in services.sharing().shared(token)} if token else {}
-            run = shared.get(asked) or services.experiments().run(principal, asked)
-            recipe_state.take(run.request.recipe["steps"])
-        except SecateurError as error:
-            errors.show(error)
-
-
 st.title(_("Lab"))
 ensure_example()
-fork()
+recipe_address.take(principal)
 subject = choose_subject(principal)
 if subject is None or not ready_or_wait(subject.card):
     st.stop()

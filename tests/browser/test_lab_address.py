@@ -1,0 +1,72 @@
+"""A recipe that is being edited, in a real browser: reload, back and a link keep it, from the first edit on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import Server
+from tests.browser.test_accounts_journey import sign_up
+from tests.browser.test_lab_journey import WAIT, drag
+from tests.prepared import link_models, models
+
+__all__ = ["models"]
+
+
+@pytest.fixture
+def lab(tmp_path: Path, models: Path) -> Iterator[Server]:
+    """A server on a fresh data folder with prepared models."""
+    running = Server(link_models(models, tmp_path / "home"), SECATEUR_JOBS__EXAMPLE="false")
+    running.start()
+    yield running
+    running.stop()
+
+
+def sparsity(page: Page, value: str) -> None:
+    """Wait until the first slider shows a value."""
+    expect(page.get_by_test_id("stSlider").first.get_by_role("slider")).to_have_value(value, timeout=WAIT)
+
+
+def test_an_edited_recipe_survives_reload_back_and_being_sent(browser: Browser, lab: Server) -> None:
+    context = browser.new_context(base_url=lab.url, locale="en-GB", viewport={"width": 1280, "height": 900})
+    context.set_default_timeout(WAIT)
+    page = context.new_page()
+    sign_up(page, "heron")
+    page.goto("/lab")
+    page.wait_for_url("**/lab?model=digits&data=digits")
+    slider = page.get_by_test_id("stSlider").first
+    usual = slider.get_by_role("slider").input_value()
+    drag(page, slider, 70)
+    page.wait_for_url("**&recipe=*")
+    page.reload()
+    sparsity(page, "0.7")
+    drag(page, slider, 80)
+    edited = page.url
+    page.go_back()
+    sparsity(page, "0.7")
+    page.go_forward()
+    sparsity(page, "0.8")
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Experiments").click()
+    page.wait_for_url("**/experiments")
+    page.get_by_test_id("stSidebarNav").get_by_role("link", name="Lab").click()
+    sparsity(page, "0.8")
+    page.wait_for_url(edited)
+    page.go_back()
+    page.wait_for_url(edited)
+    page.go_back()
+    page.wait_for_url("**/experiments")
+
+    other = browser.new_context(base_url=lab.url, locale="en-GB", viewport={"width": 1280, "height": 900})
+    other.set_default_timeout(WAIT)
+    friend = other.new_page()
+    sign_up(friend, "finch")
+    friend.goto(edited)
+    sparsity(friend, "0.8")
+    friend.goto("/lab?recipe=abc")
+    expect(friend.get_by_text("The recipe in the address is damaged.")).to_be_visible(timeout=WAIT)
+    sparsity(friend, usual)
+    other.close()
+    context.close()
