@@ -31,7 +31,8 @@ def layer_bars(frame: pd.DataFrame, *, zero_title: str, kept_title: str, paramet
     ])
     colours = alt.Scale(domain=[kept_title, zero_title], range=[BLUE, "#C9C9C9"])
     bars: alt.Chart = alt.Chart(rows).mark_bar().encode(
-        y=alt.Y("layer:N", title=None, sort=alt.SortField("place"), axis=alt.Axis(labelLimit=260, labelOverlap=False)),
+        y=alt.Y("layer:N", title=None, sort=alt.SortField("place"),
+                axis=alt.Axis(labelLimit=260, labelOverlap=False, labelFlush=False)),
         x=alt.X("sum(count):Q", title=parameters_title, axis=alt.Axis(format="~s")),
         color=alt.Color("part:N", title=None, scale=colours, legend=alt.Legend(orient="top")),
         order=alt.Order("part:N", sort="ascending" if kept_title < zero_title else "descending"),
@@ -59,7 +60,7 @@ def layer_values(
     axis = alt.Axis(format=".0e", tickCount=6) if log else alt.Axis()
     drawn: alt.Chart = marked.encode(
         y=alt.Y("layer:N", title=None, sort=alt.SortField("place"),
-                axis=alt.Axis(labelLimit=260, labelOverlap=False, grid=not estimate)),
+                axis=alt.Axis(labelLimit=260, labelOverlap=False, labelFlush=False, grid=not estimate)),
         x=alt.X("value:Q", title=value_title, scale=scale, axis=axis),
         tooltip=[alt.Tooltip("layer:N", title=layer_title), alt.Tooltip("text:N", title=value_title)],
     )
@@ -134,15 +135,15 @@ def confusion_matrix(
     """
     order = list(dict.fromkeys(frame["right"].map(str)))
     base = alt.Chart(frame.assign(right=frame["right"].map(str), answer=frame["answer"].map(str))).encode(
-        x=alt.X("answer:N", title=answer_title, sort=order, axis=alt.Axis(labelAngle=0, grid=False)),
-        y=alt.Y("right:N", title=right_title, sort=order, axis=alt.Axis(grid=False)),
-    )
+        x=alt.X("answer:N", title=answer_title, scale=alt.Scale(domain=order), axis=alt.Axis(labelAngle=0, grid=False)),
+        y=alt.Y("right:N", title=right_title, scale=alt.Scale(domain=order), axis=alt.Axis(grid=False)),
+    ).transform_filter("datum.images > 0")  # an empty cell is the page, light or dark
     cells = base.mark_rect().encode(
         color=alt.Color("share:Q", legend=None, scale=alt.Scale(domain=[0, 1], range=["#F2F5F7", BLUE])),
         tooltip=[alt.Tooltip("right:N", title=right_title), alt.Tooltip("answer:N", title=answer_title),
                  alt.Tooltip("images:Q", title=images_title)],
     )
-    counts = base.transform_filter("datum.images > 0").mark_text().encode(
+    counts = base.mark_text().encode(
         text="images:Q", color=alt.condition("datum.share > 0.5", alt.value("#FFFFFF"), alt.value("#1C241D"))
     )
     return alt.LayerChart(layer=[cells, counts]).properties(height=alt.Step(26))

@@ -18,6 +18,7 @@ STATES = ("front", "dominated", "fails", "best", "estimate")
 _COLOURS = {"front": BLUE, "dominated": GREY, "fails": VERMILION, "best": GREEN, "estimate": GREY}
 _SHAPES = {"front": "circle", "dominated": "square", "fails": "cross", "best": "triangle-up", "estimate": "diamond"}
 _HEIGHT = 400
+_WORD = (0.15, 0.05)  # what a word beside a line takes of the width and the height
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def _drawn(
             place = {channel: axes.encoding("at", "at")[channel]}
             layers.append(line.mark_rule(color=GREY, strokeDash=[6, 4]).encode(
                 *place.values(), alt.Tooltip("what:N", title=None)))
-            layers.append(_named(line, channel, place))
+            layers.append(_named(line, channel, place, _free(rows, axes, baseline, channel)))
     measured, guessed = rows[rows["state"] != "estimate"], rows[rows["state"] == "estimate"]
     if joined:
         front = measured[measured["state"].isin(["front", "best"])].sort_values("x")
@@ -109,14 +110,54 @@ def _opacity() -> alt.Opacity:
     return alt.Opacity("state:N", scale=pale, legend=None)
 
 
-def _named(line: alt.Chart, channel: str, place: dict[str, alt.X | alt.Y]) -> alt.Chart:
-    """Return the word beside a baseline: at the left end of a level one, at the foot of an upright one."""
+def _named(line: alt.Chart, channel: str, place: dict[str, alt.X | alt.Y], at: tuple[float, int]) -> alt.Chart:
+    """Return the word beside a baseline: ``at`` says how far along the line, 0 to 1, and on which side (-1 or 1)."""
     upright = channel == "x"
-    text = line.mark_text(color=GREY, fontSize=11, align="right" if upright else "left", dx=-6 if upright else 6,
-                          baseline="bottom" if upright else "middle", dy=-8 if upright else 9)
-    other: Any = alt.YValue("height") if upright else alt.XValue(0)  # type: ignore[no-untyped-call]
+    along, side = at
+    end = int(along > 0) - int(along < 1)  # -1 at the start, 1 at the end, 0 between
+    if upright:
+        text = line.mark_text(color=GREY, fontSize=11, align="left" if side > 0 else "right", dx=6 * side,
+                              baseline=("bottom", "middle", "top")[end + 1], dy=8 * end)
+        other: Any = alt.YValue(alt.ExprRef(f"height * {1 - along}"))  # type: ignore[no-untyped-call]
+    else:
+        text = line.mark_text(color=GREY, fontSize=11, align=("left", "center", "right")[end + 1], dx=-6 * end,
+                              baseline="middle", dy=-9 * side)
+        other = alt.XValue(alt.ExprRef(f"width * {along}"))  # type: ignore[no-untyped-call]
     chart: alt.Chart = text.encode(other, *place.values(), alt.Text("what:N"))
     return chart
+
+
+def _free(rows: pd.DataFrame, axes: _Axes, baseline: tuple[float | None, float | None],
+          channel: str) -> tuple[float, int]:
+    """Return where the word beside a baseline covers nothing: below its start or left of its foot, where it can."""
+    def share(value: float, domain: list[float]) -> float:
+        return (value - domain[0]) / ((domain[1] - domain[0]) or 1.0)
+
+    def box(xa: float, xb: float, ya: float, yb: float, wide: float, high: float) -> tuple[float, ...]:
+        (left, right), (low, top) = ([share(v, d) for v in ends] for ends, d in (
+            ((xa, xb), axes.x_domain), ((ya, yb), axes.y_domain)))
+        return left - wide, right + wide, low - high, top + high
+
+    taken = []
+    columns = ["x", "x_low", "x_high", "y", "y_low", "y_high"]
+    for x, x_low, x_high, y, y_low, y_high in rows[columns].astype(float).to_numpy().tolist():
+        taken += [box(x, x, y, y, 0.02, 0.04), box(x, x, y_low, y_high, 0.01, 0.0), box(x_low, x_high, y, y, 0.0, 0.01)]
+    upright, (wide, high) = channel == "x", _WORD
+    at, other = baseline if upright else baseline[::-1]
+    if other is not None:
+        (left, right), (low, top) = axes.x_domain, axes.y_domain
+        taken.append(box(left, right, other, other, 0.0, 0.01) if upright else
+                     box(other, other, low, top, 0.005, 0.0))
+    line = share(at or 0.0, axes.x_domain if upright else axes.y_domain)
+    places = [(along, side) for along in (0.0, 0.5, 1.0) for side in (-1, 1)]
+    for along, side in places:
+        start = along * (1 - (high if upright else wide))
+        beyond = min(line, line + side * (wide if upright else high))
+        word = (beyond, beyond + wide, start, start + high) if upright else (start, start + wide, beyond, beyond + high)
+        inside = word[0] >= 0 and word[1] <= 1 and word[2] >= 0 and word[3] <= 1
+        if inside and not any(word[0] < b and a < word[1] and word[2] < d and c < word[3] for a, b, c, d in taken):
+            return along, side
+    return places[0]
 
 
 def _points(rows: pd.DataFrame, axes: _Axes, words: Mapping[str, str], name_title: str) -> alt.Chart:

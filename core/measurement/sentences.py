@@ -16,6 +16,7 @@ from core.measurement.statistics import pairs_needed
 HALF_A_POINT = 0.005
 _NO_DIFFERENCE = 0.05
 _NOTHING = 0.01
+_MINUS = "\N{MINUS SIGN}"
 
 
 class Sentence(BaseModel):
@@ -30,7 +31,7 @@ class Sentence(BaseModel):
     def render(self, translate: Callable[[str], str], locale: str = "en") -> str:
         """Return the sentence translated, with numbers as ``locale`` writes them (3,900 or 3 900)."""
         shown = {
-            name: value if isinstance(value, str) else format_decimal(value, locale=locale)
+            name: value if isinstance(value, str) else format_decimal(value, locale=locale).replace("-", _MINUS)
             for name, value in self.parameters.items()
         }
         return spaced(translate(self.message).format(**shown), locale)

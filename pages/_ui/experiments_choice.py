@@ -70,7 +70,7 @@ def answer_press(pressed: bool) -> None:
     _ = i18n.translate()
     if state.few:
         state.few = False
-        st.toast(_("Tick two to {most} finished runs.").format(most=MOST), icon=":material/info:")
+        st.toast(_("Tick 2 to {most} finished runs.").format(most=MOST), icon=":material/info:")
     if pressed:
         state.gathered = False
         _gather()

@@ -111,7 +111,11 @@ def _figures(views: list[View], comparison: Comparison, names: dict[str, str]) -
         if interval is None:
             return "–"
         low, value, high = (signed(100 * interval[k], language) for k in ("low", "value", "high"))
-        return f"{value} ({low} … {high})"
+        return f"{value} ({low}\N{NO-BREAK SPACE}…\N{NO-BREAK SPACE}{high})"
+
+    def within(value: float, low: float, high: float, digits: int, unit: str = "") -> str:
+        said = "\N{NO-BREAK SPACE}–\N{NO-BREAK SPACE}".join(decimal(end, language, digits) for end in (low, high))
+        return f"{decimal(value, language, digits)}{unit} ({said})"
 
     st.subheader(_("Results"))
     columns = [_("Top-1, %"), _("Points, against the baseline"), _("File"), _("Smaller"), _("Faster"),
@@ -122,12 +126,10 @@ def _figures(views: list[View], comparison: Comparison, names: dict[str, str]) -
         top1, ratio = (after["accuracy"] or {}).get("top1"), change["latency_ratio"]
         rows.append((
             names[view.run.id],
-            "–" if top1 is None else f"{decimal(100 * top1['value'], language)} ({decimal(100 * top1['low'], language)}"
-                                     f" – {decimal(100 * top1['high'], language)})",
+            "–" if top1 is None else within(*(100 * top1[k] for k in ("value", "low", "high")), 1),
             points(change["top1_difference"]), megabytes(after["size"]["tflite_bytes"], language),
             f"{decimal(change['size_ratio'], language, 2)} ×",
-            f"{decimal(ratio['value'], language, 2)} × ({decimal(ratio['low'], language, 2)} – "
-            f"{decimal(ratio['high'], language, 2)})",
+            within(ratio["value"], ratio["low"], ratio["high"], 2, "\N{NO-BREAK SPACE}×"),
             decimal(100 * change["agreement"], language),
         ))
     table(rows, columns)

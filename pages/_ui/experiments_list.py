@@ -182,7 +182,7 @@ def show_selection(principal: Principal, chosen: list[str], archived: bool) -> N
         with st.popover(_("Export"), icon=":material/download:", disabled=not chosen):
             show_exports(principal, chosen)
     st.caption(_("{count} chosen, on all pages and under all filters.").format(count=len(chosen)) if chosen else
-               _("Tick two to {most} finished runs to compare them.").format(most=MOST))
+               _("Tick 2 to {most} finished runs to compare them.").format(most=MOST))
     experiments_choice.answer_press(pressed)
 
 

@@ -104,7 +104,7 @@ def _override(key: str, uid: int, names: list[str], shares: list[float]) -> None
 
 
 def _figure(place: object, label: str, value: str, delta: str, caption: str) -> None:
-    with place, st.container(border=True):  # type: ignore[attr-defined]
+    with place, st.container(border=True, height="stretch"):  # type: ignore[attr-defined]
         st.metric(label, value, delta or None, delta_color="off", delta_arrow="off")
         st.caption(plain(caption))
 

@@ -54,7 +54,7 @@ def _step(step: dict[str, Any], kind: dict[str, Any], place: int, count: int) ->
         for field in wide:
             values[field["name"]] = _field(field, step)
         visible = [f for f in narrow if shown(f, {**step, **values})]
-        columns = st.columns(2) if visible else []
+        columns = st.columns(min(2, len(visible))) if visible else []
         for number, field in enumerate(visible):
             with columns[number % 2]:
                 values[field["name"]] = _field(field, step)

@@ -29,7 +29,7 @@ def exports() -> Exports:
 
 def show_export(view: View, form: str, name: str) -> None:
     """Show the button, the progress or the download of one format; ``name`` is that of the file without its ending."""
-    with st.container(border=True):
+    with st.container(border=True, height="stretch"):
         with errors.shown():
             if view.principal is not None:
                 found = exports().state(view.principal, view.run.id, form)

@@ -63,7 +63,8 @@ def _tiles(record: dict[str, Any], language: str, _: Callable[[str], str]) -> No
         ))
     tiles.append((_("Same answers"), hundredths(change["agreement"], language), ""))
     for column, (label, value, delta) in zip(st.columns(len(tiles)), tiles, strict=True):
-        column.metric(label, value, delta or None, delta_color="off", delta_arrow="off", border=True)
+        column.metric(label, value, delta or None, delta_color="off", delta_arrow="off", border=True,
+                      height="stretch")
 
 
 def _figures(record: dict[str, Any], language: str, _: Callable[[str], str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 
 import streamlit as st
 
@@ -28,35 +29,39 @@ def show_files(view: View) -> None:
     sizes = {artifact.name: artifact.bytes for artifact in run.artifacts}
 
     def offer(label: str, key: str, icon: str, file: str, mime: str, make: object, note: str) -> None:
-        with st.container(border=True):
+        with st.container(border=True, height="stretch"):
             st.download_button(label, make, file, mime, key=f"run.{key}", icon=icon, on_click="ignore")
             st.caption(plain(note))
 
-    left, right = st.columns(2)
-    with left:
-        offer(_("Model (.tflite)"), "tflite", ":material/deployed_code:", f"{name}.tflite",
-              "application/octet-stream", lambda: view.file("model.tflite").read_bytes(),
-              _("The file that was measured, {size}. It runs on phones, boards and computers.").format(
-                  size=megabytes(sizes.get("model.tflite", 0), language)))
-        if view.has("model.keras"):
-            offer(_("Keras model"), "keras", ":material/hub:", f"{name}.keras", "application/octet-stream",
-                  lambda: view.file("model.keras").read_bytes(),
-                  _("Before quantization, without wrappers, for tf_keras: to train it further."))
-        if sizes.get("model.tflite", C_ARRAY_MOST + 1) <= C_ARRAY_MOST:
-            offer(_("C array"), "c", ":material/memory:", f"{name}.c", "text/x-c",
-                  lambda: c_array(view.file("model.tflite").read_bytes(), f"model_{run.id[:8]}"),
-                  _("The same bytes as C source, for TensorFlow Lite Micro."))
-        if view.principal is not None and view.token is None:
-            show_export(view, "onnx", name)
-    with right:
-        offer(_("Report"), "report", ":material/article:", f"{name}.html", "text/html",
-              lambda: report(run, view.details(), language, view.labels()),
-              _("One page with figures and charts that needs no network, in the language of this page."))
-        offer(_("Bundle"), "bundle", ":material/inventory_2:", f"{name}.zip", "application/zip",
-              lambda: bundle(run, f"{name}.zip"),
-              _("Recipe, record and instructions: with it the run can be carried out again and checked."))
-        if view.principal is not None and view.token is None and view.has("model.keras"):
-            show_export(view, "saved_model", name)
+    cards = [
+        partial(offer, _("Model (.tflite)"), "tflite", ":material/deployed_code:", f"{name}.tflite",
+                "application/octet-stream", lambda: view.file("model.tflite").read_bytes(),
+                _("The file that was measured, {size}. It runs on phones, boards and computers.").format(
+                    size=megabytes(sizes.get("model.tflite", 0), language))),
+        partial(offer, _("Report"), "report", ":material/article:", f"{name}.html", "text/html",
+                lambda: report(run, view.details(), language, view.labels()),
+                _("One page with figures and charts that needs no network, in the language of this page.")),
+        partial(offer, _("Bundle"), "bundle", ":material/inventory_2:", f"{name}.zip", "application/zip",
+                lambda: bundle(run, f"{name}.zip"),
+                _("Recipe, record and instructions: with it the run can be carried out again and checked.")),
+    ]
+    if view.has("model.keras"):
+        cards.append(partial(
+            offer, _("Keras model"), "keras", ":material/hub:", f"{name}.keras", "application/octet-stream",
+            lambda: view.file("model.keras").read_bytes(),
+            _("Before quantization, without wrappers, for tf_keras: to train it further.")))
+    if sizes.get("model.tflite", C_ARRAY_MOST + 1) <= C_ARRAY_MOST:
+        cards.append(partial(
+            offer, _("C array"), "c", ":material/memory:", f"{name}.c", "text/x-c",
+            lambda: c_array(view.file("model.tflite").read_bytes(), f"model_{run.id[:8]}"),
+            _("The same bytes as C source, for TensorFlow Lite Micro.")))
+    if view.principal is not None and view.token is None:
+        cards += [partial(show_export, view, form, name)
+                  for form in ("onnx", *(("saved_model",) if view.has("model.keras") else ()))]
+    for first in range(0, len(cards), 2):
+        for column, card in zip(st.columns(2), cards[first:first + 2], strict=False):
+            with column:
+                card()
     st.markdown(_("To carry it out again and have the figures compared:"))
     st.code(f"python -m core reproduce {name}.zip", language="bash", wrap_lines=True)
     with st.expander(_("The same as a single command, with the recipe beside it"), icon=":material/terminal:"):

@@ -19,6 +19,7 @@ from pages._ui.run_access import View
 from pages._ui.text import plain
 
 PER_PART = 12
+MOST_BUTTONS = 8
 KINDS = {
     "right_to_wrong": N_("Right to wrong"), "wrong_to_right": N_("Wrong to right"),
     "wrong_to_other": N_("Wrong to another wrong class"), "changed": N_("Changed"),
@@ -43,14 +44,25 @@ def show_flips(view: View) -> None:
     chosen = [change for change in found if change.direction == kind]
     start = 0
     if len(chosen) > PER_PART:
-        start = st.segmented_control(
-            _("Part"), range(0, len(chosen), PER_PART), default=0, required=True, key=f"run.flip_part_{kind}",
-            format_func=lambda first: f"{first + 1}–{min(first + PER_PART, len(chosen))}") or 0
+        start = _part(len(chosen), f"run.flip_part_{kind}")
     images = _images(view)
     labels = view.labels()
     with st.container(horizontal=True, gap="medium"):
         for change in chosen[start:start + PER_PART]:
             _show(view, change, images, labels, _)
+
+
+def _part(count: int, key: str) -> int:
+    """Return where the chosen dozen begins; many of them are a list, because their buttons would fill the page."""
+    _ = i18n.translate()
+    parts = range(0, count, PER_PART)
+
+    def title(first: int) -> str:
+        return f"{first + 1}–{min(first + PER_PART, count)}"
+
+    if len(parts) > MOST_BUTTONS:
+        return st.selectbox(_("Part"), parts, format_func=title, key=f"{key}_of_many", width=200)
+    return st.segmented_control(_("Part"), parts, default=0, required=True, key=key, format_func=title) or 0
 
 
 def _images(view: View) -> Subset | None:

@@ -32,8 +32,8 @@ def field_widget(field: dict[str, Any], value: Any, key: str) -> Any:
 
 
 def _label(field: dict[str, Any]) -> str:
-    unit = field["unit"]
-    return field["title"] if not unit or is_fraction(field) else f"{field['title']} ({unit})"
+    unit, title = field["unit"], field["title"]
+    return title if is_fraction(field) or unit.casefold() in title.casefold() else f"{title} ({unit})"
 
 
 def is_fraction(field: dict[str, Any]) -> bool:

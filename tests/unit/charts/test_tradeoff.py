@@ -97,6 +97,21 @@ def test_a_baseline_does_not_stretch_the_axes_to_zero():
             assert "field" not in placed or placed["scale"]["domain"][0] > 0
 
 
+@pytest.mark.parametrize(("point", "below", "foot"), [
+    ((0.5, 0.45, 0.55, 50, 45, 55), True, True),   # in the middle: the usual places
+    ((0.13, 0.12, 0.14, 60, 20, 97), False, True),  # a long range under the start of the level line
+    ((0.85, 0.8, 0.9, 5, 4, 6), True, False),    # at the foot of the upright line
+])
+def test_the_words_beside_the_baseline_cover_no_point_and_no_range(point, below, foot):
+    corner = ("a", "first", 0.1, None, None, 5, None, None, "front")
+    level, upright = sorted(
+        marks(drawn([corner, ("", "mine", *point, "estimate")], baseline=(0.95, 98), baseline_title="Baseline"),
+              "text"), key=lambda layer: "width" not in json.dumps(layer["encoding"]))
+    assert (level["mark"]["dy"] > 0) is below
+    assert (upright["mark"]["dy"] < 0) is foot
+    assert upright["mark"]["align"] == "right"
+
+
 def test_a_name_is_only_ever_a_value():
     hostile = "datum.x'); alert(1); //</script>"
     spec = drawn([("a", hostile, 0.2, None, None, 96, 94, 98, "front")])
