@@ -12,7 +12,7 @@ import streamlit as st
 from core.accounts import Principal
 from core.errors import NotFoundError, SecateurError
 from core.experiments.predictions import Predictions
-from core.experiments.runs import Run
+from core.experiments.runs import Run, measured_on
 from pages._ui import auth, errors, i18n, services
 
 RUN, LIST, LAB = "pages/studio/run.py", "pages/studio/experiments.py", "pages/studio/lab.py"
@@ -31,6 +31,10 @@ class View:
     def record(self) -> dict[str, Any]:
         """The run's record; only for a finished run."""
         return self.run.record or {}
+
+    def of_images(self, *, validation: str, test: str) -> str:
+        """Return the words for the images that the figures are of: a search's trial has not seen the test images."""
+        return validation if measured_on(self.record) == "validation" else test
 
     @property
     def language(self) -> str:
@@ -54,7 +58,7 @@ class View:
         return dict(json.loads(self.file("details.json").read_text("utf-8")))
 
     def predictions(self) -> Predictions:
-        """Return both models' answers on the test images."""
+        """Return both models' answers on the images that the figures are of."""
         return Predictions.load(self.file("predictions.npz"))
 
     def labels(self) -> list[str] | None:

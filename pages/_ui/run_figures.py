@@ -8,7 +8,6 @@ from typing import Any
 import pandas
 import streamlit as st
 
-from core.experiments.runs import measured_on
 from core.measurement.sentences import Sentence
 from pages._ui import i18n
 from pages._ui.numbers import decimal, hundredths, megabytes, milliseconds, p_value
@@ -42,7 +41,7 @@ def show_overview(view: View) -> None:
     for finding in [f for step in record["steps"] for f in step["findings"]] + record["findings"]:
         box = st.warning if finding["severity"] == "warning" else st.info
         box(plain(_said(finding, _, language)))
-    _figures(record, language, _)
+    _figures(view, _)
     _sizes(record, details, language, _)
     _speed(record, details, language, _)
 
@@ -67,7 +66,8 @@ def _tiles(record: dict[str, Any], language: str, _: Callable[[str], str]) -> No
                       height="stretch")
 
 
-def _figures(record: dict[str, Any], language: str, _: Callable[[str], str]) -> None:
+def _figures(view: View, _: Callable[[str], str]) -> None:
+    record, language = view.record, view.language
     before, after, change = record["baseline"], record["compressed"], record["comparison"]
 
     def percent(interval: dict[str, float]) -> str:
@@ -103,9 +103,11 @@ def _figures(record: dict[str, Any], language: str, _: Callable[[str], str]) -> 
     st.subheader(_("Figures"))
     table(rows, (_("Baseline"), _("Compressed"), _("Change")))
     n = decimal(record["images"]["test"]["n"], language, 0)
-    st.caption((_("Measured on {n} validation images: a search chooses by them, and keeps its test images for its "
-                  "finalists.") if measured_on(record) == "validation" else
-                _("Measured on {n} test images.")).format(n=n))
+    st.caption(view.of_images(
+        validation=_("Measured on {n} validation images: a search chooses by them, and keeps its test images for its "
+                     "finalists."),
+        test=_("Measured on {n} test images."),
+    ).format(n=n))
     st.caption(_("Ratios are baseline divided by compressed: above 1 is smaller or faster. Latencies were measured "
                  "side by side in one process; intervals are 95%."))
 

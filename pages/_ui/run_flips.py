@@ -10,7 +10,6 @@ import streamlit as st
 from core.datasets import Subset
 from core.errors import SecateurError
 from core.experiments.gallery import Change, changes, heat_map, images_of, picture
-from core.experiments.runs import measured_on
 from core.experiments.subjects import open_subject
 from core.locales import N_
 from pages._ui import errors, i18n, services
@@ -29,12 +28,13 @@ KINDS = {
 def show_flips(view: View) -> None:
     """Show the images whose class changed, a dozen at a time."""
     _ = i18n.translate()
-    found, validated = changes(view.predictions()), measured_on(view.record) == "validation"
+    found = changes(view.predictions())
     if not found:
-        st.success(_("No image changed its class: on every validation image the compressed model answers as the "
-                     "baseline does.") if validated else
-                   _("No image changed its class: on every test image the compressed model answers as the "
-                     "baseline does."), icon=":material/check_circle:")
+        st.success(view.of_images(
+            validation=_("No image changed its class: on every validation image the compressed model answers as the "
+                         "baseline does."),
+            test=_("No image changed its class: on every test image the compressed model answers as the baseline "
+                   "does.")), icon=":material/check_circle:")
         return
     present = [kind for kind in KINDS if any(change.direction == kind for change in found)]
     counts = {kind: sum(change.direction == kind for change in found) for kind in present}
@@ -84,8 +84,9 @@ def _show(view: View, change: Change, images: Subset | None, labels: list[str] |
         if images is not None:
             with errors.shown():
                 st.image(picture(images, change.position), width="stretch",
-                         alt=(_("Validation image {number}") if measured_on(view.record) == "validation" else
-                              _("Test image {number}")).format(number=change.position + 1))
+                         alt=view.of_images(
+                             validation=_("Validation image {number}"), test=_("Test image {number}"),
+                         ).format(number=change.position + 1))
         lines = [] if change.target is None else [f"{_('Right class')}: **{plain(name(change.target))}**"]
         lines += [
             f"{_('Baseline')}: **{plain(name(change.before))}** "

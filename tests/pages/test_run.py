@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from core.errors import AccessError
+from core.experiments.report import report
 from pages._ui import services
 from tests.finished import store_unfinished
 from tests.pages.runs import keep, member, seen, visit
@@ -45,6 +49,28 @@ def test_the_gallery_shows_pictures_with_both_answers_and_maps_on_demand(made):
     look.set_value(True).run()
     assert not app.exception
     assert len(app.get("image")) == images + 2
+
+
+@pytest.mark.parametrize(("stage", "right", "wrong"), [
+    ("trial", "validation image", "test image"), ("finalist", "test image", "validation image"),
+])
+@pytest.mark.parametrize("number", [0, 1], ids=["good", "spoiled"])
+def test_the_page_and_the_report_of_a_search_say_which_images_their_figures_are_of(made, stage, right, wrong, number):
+    who = member()
+    staged = replace(made[number], record={**made[number].record, "stage": stage})
+    (run_id,) = keep(who, staged)
+    figures = visit("run", who, id=run_id)
+    assert f"Measured on 360 {right}s" in seen(figures)
+    gallery = visit("run", who, id=run_id, view="images")
+    said = seen(gallery) + "".join(image.proto.imgs[0].alt for image in gallery.get("image"))
+    assert not gallery.exception
+    assert right in said.lower()
+    assert wrong not in said.lower()
+    run = services.experiments().run(who.principal, run_id)
+    details = json.loads(services.experiments().file(who.principal, run_id, "details.json").read_text("utf-8"))
+    written = report(run, details, "en", None)
+    assert f"Measured on 360 {right}s" in written
+    assert wrong not in written.lower().replace("keeps its test images for its finalists", "")
 
 
 def test_without_a_flip_the_gallery_says_so(made):
