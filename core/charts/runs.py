@@ -87,7 +87,8 @@ def reliability(
     base = alt.Chart(frame).encode(
         x=alt.X("confidence:Q", title=confidence_title, scale=scale, axis=alt.Axis(format=".0%")),
         y=alt.Y("accuracy:Q", title=accuracy_title, scale=scale, axis=alt.Axis(format=".0%")),
-        color=alt.Color("model:N", title=None, scale=alt.Scale(domain=models, range=list(colours))),
+        color=alt.Color("model:N", title=None, scale=alt.Scale(domain=models, range=list(colours)),
+                        legend=alt.Legend(orient="top", columns=1, labelLimit=340)),
         shape=alt.Shape("model:N", title=None, scale=alt.Scale(domain=models)),
     )
     marks = base.mark_point(filled=True, opacity=0.9).encode(
@@ -107,7 +108,7 @@ def intervals(frame: pd.DataFrame, *, value_title: str, reference: float | None 
     """
     rows = frame.assign(place=range(len(frame)))
     base = alt.Chart(rows).encode(
-        y=alt.Y("name:N", title=None, sort=alt.SortField("place"), axis=alt.Axis(labelLimit=260))
+        y=alt.Y("name:N", title=None, sort=alt.SortField("place"), axis=alt.Axis(labelLimit=260, labelFlush=False))
     )
     bars = base.mark_rule(color=BLUE, strokeWidth=2).encode(
         x=alt.X("low:Q", title=value_title, scale=alt.Scale(zero=False)), x2="high:Q"
@@ -136,7 +137,8 @@ def confusion_matrix(
     order = list(dict.fromkeys(frame["right"].map(str)))
     base = alt.Chart(frame.assign(right=frame["right"].map(str), answer=frame["answer"].map(str))).encode(
         x=alt.X("answer:N", title=answer_title, scale=alt.Scale(domain=order), axis=alt.Axis(labelAngle=0, grid=False)),
-        y=alt.Y("right:N", title=right_title, scale=alt.Scale(domain=order), axis=alt.Axis(grid=False)),
+        y=alt.Y("right:N", title=right_title, scale=alt.Scale(domain=order),
+                axis=alt.Axis(grid=False, labelFlush=False)),
     ).transform_filter("datum.images > 0")  # an empty cell is the page, light or dark
     cells = base.mark_rect().encode(
         color=alt.Color("share:Q", legend=None, scale=alt.Scale(domain=[0, 1], range=["#F2F5F7", BLUE])),
@@ -187,7 +189,7 @@ def trade_off(frame: pd.DataFrame, *, size_title: str, accuracy_title: str) -> a
         x=alt.X("megabytes:Q", title=size_title, scale=alt.Scale(zero=False, padding=20),
                 axis=alt.Axis(format=".3~r")),
         color=alt.Color("name:N", title=None, scale=alt.Scale(domain=names, range=list(COLOURS)),
-                        legend=alt.Legend(orient="top", columns=2, labelLimit=260)),
+                        legend=alt.Legend(orient="top", columns=1, labelLimit=340)),
         shape=alt.Shape("name:N", title=None, scale=alt.Scale(domain=names)),
     )
     bars = base.mark_rule(strokeWidth=2).encode(
@@ -213,7 +215,7 @@ def parallel(frame: pd.DataFrame) -> alt.LayerChart:
         x=alt.X("quantity:N", title=None, sort=order, axis=alt.Axis(labelAngle=-25, grid=True, labelLimit=200)),
         y=alt.Y("height:Q", axis=None, scale=alt.Scale(domain=[-0.05, 1.1])),
         color=alt.Color("name:N", title=None, scale=alt.Scale(domain=names, range=list(COLOURS)),
-                        legend=alt.Legend(orient="top", columns=2, labelLimit=260)),
+                        legend=alt.Legend(orient="top", columns=1, labelLimit=340)),
         detail="name:N",
     )
     points = base.mark_point(filled=True, size=70).encode(

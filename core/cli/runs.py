@@ -55,7 +55,8 @@ def runs(
             f"{change['latency_ratio']['value']:.2f}x" if change else "",
             f"{100 * top1['value']:+.1f}" if top1 else "",
         ))
-    headings = (N_("Run"), N_("Name"), N_("Model"), N_("Data"), N_("Status"), N_("Smaller"), N_("Faster"), N_("Points"))
+    headings = (N_("Run id"), N_("Name"), N_("Model"), N_("Data"), N_("Status"), N_("Smaller"), N_("Faster"),
+                N_("Points"))
     table([translate(h) for h in headings], rows)
 
 

@@ -122,7 +122,8 @@ def show_table(principal: Principal, found: list[Summary], total: int, offset: i
     frame.insert(0, "chosen", [run_id in first for run_id in ids])
     columns = {
         "chosen": st.column_config.CheckboxColumn(_("Choose"), width=80, pinned=True),
-        "name": st.column_config.TextColumn(_("Run"), width=320), "status": st.column_config.TextColumn(_("Status")),
+        "name": st.column_config.TextColumn(_("Name of the run"), width=320),
+        "status": st.column_config.TextColumn(_("Status")),
         "open": st.column_config.LinkColumn(_("Page"), display_text=_("Open"), width=70),
         **{name: st.column_config.TextColumn(title, alignment="right") for name, title in (
             ("top1", _("Top-1")), ("change", _("Points")), ("size", _("File")), ("smaller", _("Smaller")),

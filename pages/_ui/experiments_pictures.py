@@ -41,12 +41,12 @@ def charts(views: list[View], comparison: Comparison, names: dict[str, str], _: 
         ])
         drawn[_("Accuracy against size")] = (
             trade_off(points, size_title=size, accuracy_title=top1),
-            points.rename(columns={"name": _("Run"), "megabytes": size, "value": _("Top-1, %"), "low": _("low"),
-                                   "high": _("high")}))
+            points.rename(columns={"name": _("Name of the run"), "megabytes": size, "value": _("Top-1, %"),
+                                   "low": _("low"), "high": _("high")}))
     lines = _coordinates(views, comparison, names, _)
     drawn[_("Recipe and results together")] = (
         parallel(lines), lines.pivot(index="name", columns="quantity", values="text").rename_axis(
-            columns=None).reset_index(names=_("Run")))
+            columns=None).reset_index(names=_("Name of the run")))
     rows = [
         {"model": names[view.run.id], **each}
         for view in labelled for each in view.details()["compressed_calibration"]["reliability"]
@@ -56,7 +56,7 @@ def charts(views: list[View], comparison: Comparison, names: dict[str, str], _: 
         confidence, accuracy = _("Confidence"), _("Accuracy")
         drawn[_("Can their probabilities be believed?")] = (
             reliability(bins, confidence_title=confidence, accuracy_title=accuracy, colours=COLOURS),
-            bins.rename(columns={"model": _("Run"), "confidence": confidence, "accuracy": accuracy,
+            bins.rename(columns={"model": _("Name of the run"), "confidence": confidence, "accuracy": accuracy,
                                  "n": _("Images")}))
     return drawn
 

@@ -49,7 +49,8 @@ def trade_offs(known: Past, found: Estimate | None, *, labelled: bool) -> None:
     left, right = st.columns([3, 4], vertical_alignment="bottom")
     with left:
         view = st.segmented_control(_("Chart"), list(_VIEWS), default="size", required=True, key="lab.view",
-                                    format_func=lambda key: _(_VIEWS[key]), label_visibility="collapsed") or "size"
+                                    format_func=lambda key: _(_VIEWS[key]), wrap=True,
+                                    label_visibility="collapsed") or "size"
     with right:
         wish = _wish()
     quality = "quality" if labelled else "agreement"
@@ -114,12 +115,12 @@ def _chart(
         words["front"] = _("measured")
     x_title = _(_AXES[x]) + (" (%)" if x == "sparsity" else "")
     chart = tradeoff(
-        frame, x_title=x_title, y_title=_(_AXES[y]), words=words, name_title=_("Run"),
+        frame, x_title=x_title, y_title=_(_AXES[y]), words=words, name_title=_("Name of the run"),
         baseline=_baseline(known, x, y), baseline_title=_("Baseline"), shade=_shade(known, wish, x, quality),
         joined=better)
     order = ["name", "state", "x", "x_low", "x_high", "y", "y_low", "y_high"]
     table = frame.assign(state=frame["state"].map(words))[order].rename(columns={
-        "name": _("Run"), "x": x_title, "y": _(_AXES[y]), "state": _("Standing"),
+        "name": _("Name of the run"), "x": x_title, "y": _(_AXES[y]), "state": _("Standing"),
         "y_low": _("low"), "y_high": _("high"), "x_low": _("x low"), "x_high": _("x high")})
     heard = "; ".join(f"{row.name}: {row.x:.3g}, {row.y:.3g}" for row in frame.itertuples(index=False))
     chosen = chart_card(chart, table, f"lab.{x}.{y}", f"{_(_AXES[y])} / {x_title}: {heard}", selects=True)

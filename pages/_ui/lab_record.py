@@ -23,7 +23,7 @@ def estimates_kept(known: Past) -> None:
         if run.estimate is None or run.record is None:
             continue
         measured = {key: math.exp(value) for key, value in outcome(run.record)[0].items()}
-        row: dict[str, Any] = {_("Run"): run.name}
+        row: dict[str, Any] = {_("Name of the run"): run.name}
         for title, told, value, factor in (
             (_("Packed kB"), run.estimate.get("gzip_bytes"), measured["gzip"], 1e-3),
             (_("Lost (%)"), run.estimate.get("loss"), 1 - math.exp(-measured["damage"]), 100.0),

@@ -20,6 +20,13 @@ _STATUS = {
     "waiting": (N_("Waiting for its weights"), "orange", "hourglass_empty"),
 }
 _METRICS = {"top1": N_("Top-1 accuracy"), "top5": N_("Top-5 accuracy")}
+# What the bundled cards say of themselves in English; other people's cards are shown as they are written.
+_BUNDLED = (
+    N_("published by its authors on the ImageNet validation set"),
+    N_("on the test part of the digits data with python -m core evaluate"),
+    N_("that of the file you add"), N_("the authors of the course project"),
+    N_("the Sécateur project; data by E. Alpaydin and C. Kaynak"),
+)
 _SOME = 12
 _LABELS_HEIGHT = 280
 
@@ -60,8 +67,8 @@ def _facts(card: ModelCard, language: str) -> None:
         (_("Task"), _("Image classification")),
         (_("Input"), f"{spec.width} × {spec.height}, {colours}"),
         (_("Parameters"), decimal(card.parameters, language, 0) if card.parameters else "–"),
-        (_("Licence"), card.licence),
-        (_("Made by"), card.source.author or "–"),
+        (_("Licence"), _(card.licence)),
+        (_("Made by"), _(card.source.author) if card.source.author else "–"),
         (_("Name in links and commands"), card.name),
     ]
     st.markdown("  \n".join(f"**{term}** {plain(value)}" for term, value in lines))
@@ -90,7 +97,7 @@ def _metrics(card: ModelCard, language: str) -> str:
         name = _(_METRICS[metric.name]) if metric.name in _METRICS else metric.name
         images = _(" on {count} images").format(count=decimal(metric.n, language, 0)) if metric.n else ""
         lines.append(f"**{plain(name)}** {plain(value)} ({plain(form_title(metric.form))}{plain(images)}), "
-                     + plain(metric.how))
+                     + plain(_(metric.how)))
     return "  \n".join(lines)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import partial
 
 import streamlit as st
@@ -18,7 +19,8 @@ from pages._ui.text import plain
 
 def stem(name: str) -> str:
     """Return a file name made of a run's name: letters, digits and dashes."""
-    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "run"
+    plain_letters = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
+    return re.sub(r"[^a-z0-9]+", "-", plain_letters.lower()).strip("-")[:60] or "run"
 
 
 def show_files(view: View) -> None:

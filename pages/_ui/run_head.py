@@ -46,8 +46,7 @@ def show_recipe(run: Run) -> None:
     _ = i18n.translate()
     recipe = load_recipe(run.request.recipe)
     words = spaced(in_words(recipe, _), i18n.language())
-    title = spaced(_("Recipe") + ":", i18n.language())
-    st.markdown(f"**{title}** {plain(words)}.")
+    st.markdown(_("**Recipe**: {words}.").format(words=plain(words)))
     with st.expander(_("The recipe as a file"), icon=":material/description:"):
         st.code(recipe.to_yaml(), language="yaml")
 

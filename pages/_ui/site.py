@@ -36,7 +36,7 @@ SITE = (
     Entry("studio/lab.py", "lab", N_("Lab"), "science", STUDIO, wide=True),
     Entry("studio/study.py", "study", N_("Search"), "manage_search", STUDIO, wide=True),
     Entry("studio/experiments.py", "experiments", N_("Experiments"), "compare", STUDIO, wide=True),
-    Entry("studio/run.py", "run", N_("Run"), "timeline", STUDIO, "nobody", wide=True),
+    Entry("studio/run.py", "run", N_("A run"), "timeline", STUDIO, "nobody", wide=True),
     Entry("studio/datasets.py", "datasets", N_("Datasets"), "photo_library", STUDIO, wide=True),
     Entry("account/account.py", "account", N_("My account"), "person", ACCOUNT),
     Entry("help/help.py", "help", N_("Help"), "help", ACCOUNT),
