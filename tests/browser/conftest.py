@@ -12,9 +12,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Page, expect
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CHROMIUM = "/usr/bin/chromium"
+expect.set_options(timeout=30_000)  # the usual five seconds are few on a machine that is busy with something else
 _PLAIN = """
 import sys
 from streamlit.web import cli
@@ -37,6 +39,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def browser_type_launch_args() -> dict[str, object]:
     """Start the system's chromium; as root it has no sandbox of its own."""
     return {"executable_path": CHROMIUM, "args": ["--no-sandbox", "--disable-dev-shm-usage"]}
+
+
+def idle(page: Page) -> None:
+    """Wait until the server has drawn the page to its end; for when nothing more is going to ask for a new run."""
+    expect(page.get_by_test_id("stApp")).to_have_attribute("data-test-script-state", "notRunning")
 
 
 class Server:

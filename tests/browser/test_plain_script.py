@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.conftest import Server
-from tests.browser.test_accounts_journey import WAIT, sign_in, sign_up, signed_in, signed_out
+from tests.browser.test_accounts_journey import WAIT, my_account, sign_in, sign_up, signed_in, signed_out
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +43,10 @@ def test_the_cookie_of_the_component_keeps_and_loses_a_session(browser: Browser,
     page.goto("/account")
     expect(page.get_by_label("User name or e-mail")).to_be_visible(timeout=WAIT)
     sign_in(page, "plainly")
-    expect(page.get_by_role("heading", name="My account")).to_be_visible(timeout=WAIT)
+    my_account(page)
     page.wait_for_function("document.cookie.includes('secateur=')", timeout=WAIT)
     page.reload()
-    expect(page.get_by_role("heading", name="My account")).to_be_visible(timeout=WAIT)
+    my_account(page)
     kept = next(dict(c) for c in context.cookies() if c["name"] == "secateur")
     page.get_by_role("button", name="Sign out").click()
     signed_out(page)
