@@ -9,6 +9,7 @@ from core.charts.classes import BLUE, VERMILION
 
 GREY = "#767676"
 _ROW, _FRAME = 20, 140  # pixels of a layer, and of legend, axis and margins together
+_LINE = 18  # pixels of a name in a legend, which takes them from the height of the whole
 # Okabe and Ito's palette without its yellow, which a white page swallows; shapes tell the same apart.
 COLOURS = (BLUE, VERMILION, "#009E73", "#CC79A7", "#56B4E9", "#E69F00", GREY, "#6A3D9A")
 
@@ -95,7 +96,8 @@ def reliability(
         size=alt.Size("n:Q", legend=None, scale=alt.Scale(range=[30, 300])),
         tooltip=["n:Q", "confidence:Q", "accuracy:Q"],
     )
-    return alt.LayerChart(layer=[diagonal, base.mark_line(opacity=0.5), marks]).properties(width=320, height=320)
+    return alt.LayerChart(layer=[diagonal, base.mark_line(opacity=0.5), marks]).properties(
+        width=420, height=340 + _LINE * len(models))
 
 
 def intervals(frame: pd.DataFrame, *, value_title: str, reference: float | None = None) -> alt.LayerChart:
@@ -195,7 +197,7 @@ def trade_off(frame: pd.DataFrame, *, size_title: str, accuracy_title: str) -> a
     bars = base.mark_rule(strokeWidth=2).encode(
         y=alt.Y("low:Q", title=accuracy_title, scale=alt.Scale(zero=False)), y2="high:Q")
     points = base.mark_point(filled=True, size=110).encode(y="value:Q", tooltip=["name:N", "megabytes:Q", "value:Q"])
-    return alt.LayerChart(layer=[bars, points]).properties(height=300)
+    return alt.LayerChart(layer=[bars, points]).properties(height=280 + _LINE * frame["name"].nunique())
 
 
 def parallel(frame: pd.DataFrame) -> alt.LayerChart:
@@ -222,4 +224,5 @@ def parallel(frame: pd.DataFrame) -> alt.LayerChart:
         shape=alt.Shape("name:N", title=None, scale=alt.Scale(domain=names)),
         tooltip=["name:N", "quantity:N", "text:N"])
     texts = base.mark_text(dy=-12, fontSize=11).encode(text="text:N")
-    return alt.LayerChart(layer=[base.mark_line(strokeWidth=2), points, texts]).properties(height=320)
+    return alt.LayerChart(layer=[base.mark_line(strokeWidth=2), points, texts]).properties(
+        height=300 + _LINE * len(names))

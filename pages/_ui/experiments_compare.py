@@ -25,9 +25,6 @@ from pages._ui.run_figures import signed, table
 from pages._ui.run_manage import fork_link, show_sharing
 from pages._ui.text import plain
 
-# A line may end after a dash in spite of the space that keeps words together.
-_TO = "\N{NO-BREAK SPACE}{}\N{WORD JOINER}\N{NO-BREAK SPACE}"
-
 
 def opened(principal: Principal, ids: str) -> list[View]:
     """Return the runs that the address names, or show one sentence and stop."""
@@ -114,10 +111,10 @@ def _figures(views: list[View], comparison: Comparison, names: dict[str, str]) -
         if interval is None:
             return "–"
         low, value, high = (signed(100 * interval[k], language) for k in ("low", "value", "high"))
-        return f"{value} ({low}{_TO.format('…')}{high})"
+        return f"{value} ({low}\N{NO-BREAK SPACE}…\N{NO-BREAK SPACE}{high})"
 
     def within(value: float, low: float, high: float, digits: int, unit: str = "") -> str:
-        said = _TO.format("–").join(decimal(end, language, digits) for end in (low, high))
+        said = " – ".join(decimal(end, language, digits) for end in (low, high))
         return f"{decimal(value, language, digits)}{unit} ({said})"
 
     st.subheader(_("Results"))
