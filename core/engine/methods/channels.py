@@ -69,8 +69,7 @@ def apply(step: Channels, state: State, context: Context) -> Outcome:
         masks = {n: m for n, m in state.masks.items() if m.shape == tuple(work.get_layer(n).kernel.shape)}
         errors, kept = mend(
             work, reference if same_shape(start, reference) else start, found, kept,
-            # Views also where there is batch norm: on mosaics at home channels fared worse.
-            fitted_on(images, step.images, False, context).batches(),
+            fitted_on(images, step.images, context).batches(),
             context.scratch, masks, WalkOptions(seed=int(context.rng(6).integers(2**31))),
             choose=step.importance == "reconstruction", check=context.check_cancelled,
             progress=lambda done: context.progress(0.7 + 0.3 * done, N_("Refitting layer by layer")))

@@ -8,7 +8,7 @@ arXiv:2401.02938); the layer-wise problem: Frantar and Alistarh, "SparseGPT" (20
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,7 @@ import numpy as np
 from core.engine import shares
 from core.engine.methods.frame import Array, Context, Finding, Mask, Outcome, State, implements
 from core.engine.reconstruction import allocation, kernels, sensitivity
-from core.engine.reconstruction.adapted import Adaptation, batch_norms
+from core.engine.reconstruction.adapted import Adaptation
 from core.engine.reconstruction.fold import fold
 from core.engine.reconstruction.graph import copy_of
 from core.engine.reconstruction.images import BATCH as BATCH
@@ -31,9 +31,10 @@ FEWEST = 8
 HELD_OUT = 0.4
 MOST_HELD_OUT = 4  # batches: a hundred photos show which layer matters
 MOSAICS = 500
+VIEWS = 1
 NORMS = 150
-"""Pictures that give batch norms their mean and variance; five hundred gave no better ones."""
-_AT_HOME, _SCANNED = 0.05, 0.7  # fractions of the work: for the batch norms, and behind the scan
+"""Pictures that give batch norms their mean and variance: five hundred gave no better ones."""
+_AT_HOME, _SCANNED = 0.05, 0.7  # fractions of the work behind the batch norms and the scan
 WIDEST = 6000
 """Inputs of a layer beyond which its second moments would not fit in memory."""
 
@@ -55,8 +56,11 @@ def apply(step: Reconstruction, state: State, context: Context) -> Outcome:
     related = same_shape(work, reference)
     if not related:
         reference = copy_of(work)
-    whole, absorbed = (state.original, original.absorbed) if related else (state.model, mine.absorbed)
-    adaptation = adapted(whole, absorbed, images, (work, reference), context) if context.synthetic else None
+    adaptation = _adaptation(
+        *((state.original, original.absorbed) if related else (state.model, mine.absorbed)), images, context)
+    if adaptation is not None:
+        adaptation.away(work)
+        adaptation.away(reference)
     layers = kernels.prunable_layers(work)
     if not layers:
         raise InputError(N_("The model {model} has no convolution or dense layer to prune."), model=work.name)
@@ -67,9 +71,7 @@ def apply(step: Reconstruction, state: State, context: Context) -> Outcome:
     masks = {n: m for n, m in state.masks.items() if n in matrices and m.shape == matrices[n].shape}
     for name in wide:
         _by_magnitude(work, name, counts[name], masks)
-    pictures = fitted_on(images, step.images, bool(absorbed or batch_norms(work)), context)
-    if adaptation is None and isinstance(pictures, Mosaics):
-        adaptation = adapted(whole, absorbed, pictures, (work, reference), context, _SCANNED)
+    pictures = fitted_on(images, step.images, context)
     errors = _walk(work, reference, [n for n in layers if n not in wide], counts, masks, pictures, context)
     if adaptation is not None:
         adaptation.home(work)
@@ -109,34 +111,16 @@ def chosen_images(most: int, context: Context) -> Images:
     return Images(context.calibration, chosen)
 
 
-def fitted_on(images: Images, most: int, normalized: bool, context: Context) -> Images:
-    """Return the images and, where they are fewer than ``most``, as many other pictures made of them, up to it.
+def fitted_on(images: Images, most: int, context: Context) -> Images:
+    """Return the images and, where they are fewer than ``most``, ``VIEWS`` other views of each, up to it.
 
-    The others are mosaics where the model is ``normalized``, so that it can be made at home on them, see
-    :func:`adapted`, and views where not: layers would meet inputs of another mean and spread.
+    Crops of few photos have their mosaics already. Mosaics of real photos, in a network made at home on them, served
+    photos of all kinds a little better than views and photos of one kind far worse.
     """
-    count = min(most, 2 * len(images))
-    if context.synthetic or count <= len(images) or not images.large:
+    if context.synthetic:
         return images
-    if normalized:
-        return Mosaics(context.calibration, images.chosen, count, context.seed, plain=len(images))
+    count = min(most, (1 + VIEWS) * len(images))
     return Views(context.calibration, images.chosen, count, int(context.rng(8).integers(2**31)))
-
-
-def adapted(
-    model: Any, absorbed: Mapping[str, str], pictures: Images, relatives: Iterable[Any], context: Context,
-    begin: float = 0.0,
-) -> Adaptation:
-    """Give folded relatives of ``model``, in place, the batch norms that it has on the pictures; return the way home.
-
-    For ``absorbed`` see :class:`core.engine.reconstruction.adapted.Adaptation`.
-    """
-    made = Adaptation(
-        model, absorbed, pictures.batches(every=max(1, len(pictures) // NORMS)), context.scratch,
-        context.check_cancelled, lambda done: context.progress(begin + _AT_HOME * done, N_("Re-estimating batch norm")))
-    for relative in relatives:
-        made.away(relative)
-    return made
 
 
 def same_shape(one: Any, other: Any) -> bool:
@@ -196,6 +180,15 @@ def profile(
     return curves
 
 
+def _adaptation(model: Any, absorbed: Mapping[str, str], images: Images, context: Context) -> Adaptation | None:
+    """Return what the images make of the model's batch norms when they are of another kind than its training's."""
+    if not context.synthetic:
+        return None
+    return Adaptation(model, absorbed, images.batches(every=max(1, len(images) // NORMS)), context.scratch,
+                      context.check_cancelled,
+                      lambda done: context.progress(_AT_HOME * done, N_("Re-estimating batch norm")))
+
+
 def _by_magnitude(model: Any, name: str, count: int, masks: dict[str, Mask]) -> None:
     """Prune one layer that is too wide to refit; its mask goes to ``masks``."""
     kernel = kernels.kernel_of(model.get_layer(name))
@@ -218,7 +211,7 @@ def _walk(
               context.check_cancelled) as walk:
         for number, view in enumerate(walk):
             context.check_cancelled()
-            context.progress(_SCANNED + _AT_HOME + (1 - _SCANNED - _AT_HOME) * number / len(layers),
+            context.progress(_SCANNED + (1 - _SCANNED) * number / len(layers),
                              N_("Pruning and refitting layer by layer"))
             solution = SparseSolver(view.problem.kernel.size - counts[view.name])(view.problem)
             errors[view.name] = view.problem.moments.error(solution.kernel)

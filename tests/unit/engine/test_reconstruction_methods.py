@@ -13,7 +13,6 @@ from core.engine.methods.reconstruction import chosen_images, fitted_on
 from core.engine.probabilities import divergence, predict
 from core.engine.reconstruction.adapted import batch_norms, reestimate
 from core.engine.reconstruction.fold import fold
-from core.engine.reconstruction.images import Mosaics
 from core.errors import InputError
 from core.recipes import read_step
 from tests.unit.engine.digits_case import accuracy, context, images, original, state, zeros
@@ -110,16 +109,13 @@ def test_too_few_images_are_refused(tmp_path):
         carry_out("reconstruction", tmp_path, surroundings=context(n=5, scratch=tmp_path))
 
 
-@pytest.mark.parametrize("normalized", [False, True])
-@pytest.mark.parametrize(("n", "most", "more"), [(10, 500, 10), (10, 14, 4), (10, 8, 0), (40, 40, 0)])
-def test_few_photos_are_joined_by_one_picture_made_of_each(n, most, more, normalized):
+@pytest.mark.parametrize(("n", "most", "views"), [(10, 500, 10), (10, 14, 4), (10, 8, 0)])
+def test_few_photos_are_joined_by_one_view_of_each(n, most, views):
     around = context(calibration=np.random.default_rng(0).random((n, 64, 64, 3)).astype(np.float32))
     chosen = chosen_images(most, around)
-    pictures = fitted_on(chosen, most, normalized, around)
-    made = np.concatenate(list(pictures.batches()))
-    assert len(made) == len(pictures) == len(chosen) + more
-    np.testing.assert_array_equal(made[:len(chosen)], np.concatenate(list(chosen.batches())))
-    assert isinstance(pictures, Mosaics) == (normalized and more > 0)
+    pictures = fitted_on(chosen, most, around)
+    assert len(pictures) - len(chosen) == views
+    assert sum(len(batch) for batch in pictures.batches()) == len(pictures)
 
 
 @pytest.mark.parametrize("small", [False, True])
@@ -128,7 +124,7 @@ def test_small_images_and_crops_are_joined_by_none(small):
     photos = np.random.default_rng(0).random((30, side, side, 3)).astype(np.float32)
     around = replace(context(calibration=photos), synthetic=not small)
     chosen = chosen_images(50, around)
-    assert fitted_on(chosen, 50, True, around) is chosen
+    assert len(fitted_on(chosen, 50, around)) == len(chosen) == (30 if small else 500)
 
 
 def test_nothing_to_prune_is_refused(tmp_path):
@@ -213,20 +209,3 @@ def test_pictures_of_another_kind_serve_a_network_made_at_home_on_them(tmp_path)
                    for name, share in outcome.promise.zeros.items())
         harm.append(divergence(predict(model, test), predict(outcome.model, test)))
     assert harm[1] < 0.5 * harm[0], harm
-
-
-def test_pictures_made_of_few_photos_leave_the_network_at_home(tmp_path):
-    inputs = x = tf_keras.Input((64, 64, 3))
-    for channels in (8, 12):
-        x = tf_keras.layers.Conv2D(channels, 3, strides=4, use_bias=False)(x)
-        x = tf_keras.layers.ReLU()(tf_keras.layers.BatchNormalization()(x))
-    answers = tf_keras.layers.Dense(5, activation="softmax")(tf_keras.layers.GlobalAveragePooling2D()(x))
-    model = tf_keras.Model(inputs, answers)
-    photos = np.cumsum(np.random.default_rng(0).normal(0, 0.3, (40, 64, 64, 3)), axis=1).astype(np.float32)
-    reestimate(model, [photos[20:]], tmp_path)
-    around = context(scratch=tmp_path, calibration=photos[:20])
-    outcome = carry_out("reconstruction", tmp_path, replace(state(), model=model, original=model), around,
-                        sparsity=0.05, allocation="uniform")
-    assert (outcome.details["images"], outcome.details["views"]) == (20, 20)
-    away, wanted = predict(outcome.model, photos[20:]), predict(model, photos[20:])
-    assert divergence(wanted, away) < 0.01 * divergence(wanted, np.full_like(wanted, 0.2))
