@@ -98,7 +98,7 @@ def test_compare_pressed_right_after_the_ticks_always_opens_the_ticked_runs(page
         if turn:
             expect(page.get_by_text(f"{len(rows)} chosen")).to_be_visible(timeout=WAIT)
             page.get_by_role("button", name="Choose none").click()
-        expect(page.get_by_text("Tick two to 8 finished runs to compare them.")).to_be_visible(timeout=WAIT)
+        expect(page.get_by_text("Tick 2 to 8 finished runs to compare them.")).to_be_visible(timeout=WAIT)
         listed(page)
 
 
@@ -113,11 +113,11 @@ def test_one_ticked_run_is_told_how_many_it_takes(page) -> None:
     for _ in range(TIMES):
         tick(page, 0)
         page.get_by_role("button", name="Compare").click()
-        expect(page.get_by_test_id("stToast")).to_contain_text("Tick two to 8 finished runs.", timeout=WAIT)
+        expect(page.get_by_test_id("stToast")).to_contain_text("Tick 2 to 8 finished runs.", timeout=WAIT)
         expect(page.get_by_text("1 chosen")).to_be_visible(timeout=WAIT)
         page.get_by_test_id("stToast").get_by_role("button", name="Close").click()
         page.get_by_role("button", name="Choose none").click()
-        expect(page.get_by_text("Tick two to 8 finished runs to compare them.")).to_be_visible(timeout=WAIT)
+        expect(page.get_by_text("Tick 2 to 8 finished runs to compare them.")).to_be_visible(timeout=WAIT)
         listed(page)
     tick(page, 0)
     tick(page, 1)
