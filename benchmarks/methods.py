@@ -1,8 +1,9 @@
 """Every method at several strengths, with every measure: ``python -m benchmarks.methods [--quick]``.
 
 On the digits model with its own splits, and on efficientnet-lite0 with a folder or zip of labelled photos
-(``--data``): one half, chosen by the seed, calibrates and recovers, the other half tests. What is measured is
-the ``.tflite`` file, through LiteRT.
+(``--data``): one half, chosen by the seed, calibrates and recovers, the other half tests. With ``--narrow``, a folder
+or zip with ``train`` and ``validation`` parts of few classes, also on the same network with a last layer for these:
+what helps on a thousand kinds of things may harm on ten. What is measured is the ``.tflite`` file, through LiteRT.
 """
 
 from __future__ import annotations
@@ -63,6 +64,8 @@ TRAINED: list[list[dict[str, Any]]] = [
 ]
 QUICK = [[INT8], [{"step": "magnitude", "sparsity": 0.8, "epochs": 12}, INT8]]
 QUICK_PHOTOS = [[INT8], [{"step": "reconstruction", "sparsity": 0.5}]]
+FITTED = 2000
+"""Images that the last layer of the narrow model is fitted to."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,7 @@ class Subject:
     train_targets: Array
     test: Array
     targets: Array
+    model: Any = None  # where it is not the card's own
 
     def batches(self) -> Iterator[Array]:
         """Yield the test images 32 at a time."""
@@ -107,13 +111,39 @@ def photos(library: Library, path: Path, seed: int) -> Subject:
                    targets[parts["train"]], prepared(data, parts["test"], card), targets[parts["test"]])
 
 
+def narrow(library: Library, path: Path, seed: int, folder: Path) -> Subject:
+    """Return efficientnet-lite0 with a last layer fitted to the classes of ``path``; 250 of its images calibrate."""
+    import tf_keras
+    from sklearn.linear_model import LogisticRegression
+
+    from core.engine.base import load_base
+    from core.engine.convert import to_tflite
+
+    card = library.card("efficientnet-lite0")
+    train, test = (open_dataset(path, settings(), split=part) for part in ("train", "validation"))
+    chosen = np.random.default_rng(seed).permutation(len(train))[:FITTED]
+    images, targets = prepared(train, chosen, card), np.asarray(train.targets)[chosen]
+    whole = load_base(card, settings())
+    last = [layer for layer in whole.layers if isinstance(layer, tf_keras.layers.Dense)][-1]
+    features = tf_keras.Model(whole.input, last.input).predict(images, batch_size=32, verbose=0)
+    fitted = LogisticRegression(C=0.1, max_iter=300).fit(features, targets)
+    layer = tf_keras.layers.Dense(len(fitted.classes_), activation="softmax", name="kinds")
+    model = tf_keras.Model(whole.input, layer(last.input), name="narrow")
+    layer.set_weights([fitted.coef_.T.astype(np.float32), fitted.intercept_.astype(np.float32)])
+    baseline = folder / "narrow.tflite"
+    baseline.write_bytes(to_tflite(model, scheme="float32"))
+    return Subject(card, baseline, images[:250], targets[:250], prepared(test, np.arange(len(test)), card),
+                   np.asarray(test.targets), model)
+
+
 def row(subject: Subject, steps: list[dict[str, Any]], seed: int, before: Array) -> dict[str, Any]:
     """Compress and measure once."""
     from core.engine.base import load_base
     from core.engine.pipeline import RunData, run_recipe
+    from core.engine.reconstruction.graph import copy_of
 
     recipe = load_recipe({"name": "benchmark", "steps": steps})
-    model = load_base(subject.card, settings())
+    model = load_base(subject.card, settings()) if subject.model is None else copy_of(subject.model)
     data = RunData(subject.train, subject.train, subject.train_targets)
     with tempfile.TemporaryDirectory() as folder:
         started = time.perf_counter()
@@ -124,7 +154,8 @@ def row(subject: Subject, steps: list[dict[str, Any]], seed: int, before: Array)
     comparison, size = found.comparison, found.compressed.size
     findings = [f["code"] for record in made.steps for f in record["findings"]]
     return {
-        "model": subject.card.name, "recipe": recipe.model_dump(mode="json")["steps"],
+        "model": subject.card.name if subject.model is None else subject.model.name,
+        "recipe": recipe.model_dump(mode="json")["steps"],
         "name": " + ".join(f"{s.kind} {' '.join(str(v) for v in s.changes().values())}" for s in recipe.steps),
         "top1": found.compressed.accuracy.model_dump() if found.compressed.accuracy else None,
         "comparison": comparison.model_dump(), "size": size.model_dump(),
@@ -141,6 +172,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="two recipes per model")
     parser.add_argument("--data", type=Path, help="labelled photos for efficientnet-lite0")
+    parser.add_argument("--narrow", type=Path, help="labelled photos of few classes, parted into train and validation")
     parser.add_argument("--model", choices=["digits", "efficientnet-lite0"])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="write the JSON here instead of printing it")
@@ -148,26 +180,35 @@ def main() -> int:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     library = Library(settings())
     library.prepare()
-    jobs: list[tuple[Subject, list[list[dict[str, Any]]]]] = []
-    if options.model in (None, "digits"):
-        jobs.append((digits(library), QUICK if options.quick else [*QUANTIZED, *MIXED, *LABEL_FREE, *TRAINED, *AWARE]))
-    if options.data is not None and options.model in (None, "efficientnet-lite0"):
-        recipes = QUICK_PHOTOS if options.quick else [*QUANTIZED, *MIXED, *LABEL_FREE]
-        jobs.append((photos(library, options.data, options.seed), recipes))
     rows: list[dict[str, Any]] = []
     print("| model | recipe | top-1 | difference (points) | file | gzip | zstd | faster | seconds |")
     print("|---|---|---|---|---|---|---|---|---|")
-    for subject, recipes in jobs:
-        before = predict(subject.baseline, subject.batches())
-        for steps in recipes:
-            rows.append(row(subject, steps, options.seed, before))
-            print(table_row(rows[-1]), flush=True)
+    with tempfile.TemporaryDirectory() as folder:
+        for subject, recipes in jobs(options, library, Path(folder)):
+            before = predict(subject.baseline, subject.batches())
+            for steps in recipes:
+                rows.append(row(subject, steps, options.seed, before))
+                print(table_row(rows[-1]), flush=True)
     document = json.dumps(rows, indent=1, default=str)
     if options.json:
         options.json.write_text(document, "utf-8")
     else:
         print(document)
     return 0
+
+
+def jobs(
+    options: argparse.Namespace, library: Library, folder: Path
+) -> Iterator[tuple[Subject, list[list[dict[str, Any]]]]]:
+    """Yield what was asked for: models with their images, and the recipes for each."""
+    large = QUICK_PHOTOS if options.quick else [*QUANTIZED, *MIXED, *LABEL_FREE]
+    if options.model in (None, "digits"):
+        yield digits(library), QUICK if options.quick else [*QUANTIZED, *MIXED, *LABEL_FREE, *TRAINED, *AWARE]
+    if options.model in (None, "efficientnet-lite0"):
+        if options.data is not None:
+            yield photos(library, options.data, options.seed), large
+        if options.narrow is not None:
+            yield narrow(library, options.narrow, options.seed, folder), large
 
 
 def table_row(found: dict[str, Any]) -> str:

@@ -43,7 +43,7 @@ def trade_offs(known: Past, found: Estimate | None, *, labelled: bool) -> None:
     st.subheader(_("What was measured"))
     runs = points(known.finished)
     if runs.empty:
-        st.info(_("No run on this model and these images has finished. Press Run: a run on the digits takes about a "
+        st.info(_("Finished runs of this model on these images appear here. Press Run: on the digits it takes about a "
                   "minute."), icon=":material/science:")
         return
     left, right = st.columns([3, 4], vertical_alignment="bottom")
