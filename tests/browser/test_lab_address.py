@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Server
 from tests.browser.test_accounts_journey import sign_up
-from tests.browser.test_lab_journey import WAIT, drag
-from tests.prepared import link_models, models
+from tests.browser.test_lab_journey import WAIT, drag, lab
+from tests.prepared import models
 
-__all__ = ["models"]
-
-
-@pytest.fixture
-def lab(tmp_path: Path, models: Path) -> Iterator[Server]:
-    """A server on a fresh data folder with prepared models."""
-    running = Server(link_models(models, tmp_path / "home"), SECATEUR_JOBS__EXAMPLE="false")
-    running.start()
-    yield running
-    running.stop()
+__all__ = ["lab", "models"]
 
 
 def sparsity(page: Page, value: str) -> None:

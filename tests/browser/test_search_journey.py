@@ -6,7 +6,6 @@ With ``SECATEUR_SCREENSHOTS`` set to a folder the steps leave pictures there.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,20 +13,12 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Server
 from tests.browser.test_accounts_journey import sign_up
-from tests.prepared import link_models, models
+from tests.browser.test_lab_journey import lab
+from tests.prepared import models
 
-__all__ = ["models"]
+__all__ = ["lab", "models"]
 pytestmark = pytest.mark.browser
 WAIT = 60_000
-
-
-@pytest.fixture
-def site(tmp_path: Path, models: Path) -> Iterator[Server]:
-    """A server on a fresh data folder with prepared models and workers of its own."""
-    running = Server(link_models(models, tmp_path / "home"), SECATEUR_JOBS__EXAMPLE="false")
-    running.start()
-    yield running
-    running.stop()
 
 
 def picture(page: Page, name: str) -> None:
@@ -36,8 +27,8 @@ def picture(page: Page, name: str) -> None:
         page.screenshot(path=str(Path(folder) / f"search-{name}.png"), full_page=True)
 
 
-def test_a_search_survives_a_reload_and_stops(browser: Browser, site: Server) -> None:
-    context = browser.new_context(base_url=site.url, locale="en-GB", viewport={"width": 1280, "height": 900})
+def test_a_search_survives_a_reload_and_stops(browser: Browser, lab: Server) -> None:
+    context = browser.new_context(base_url=lab.url, locale="en-GB", viewport={"width": 1280, "height": 900})
     context.set_default_timeout(WAIT)
     page = context.new_page()
     sign_up(page, "heron")
