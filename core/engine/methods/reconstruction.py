@@ -109,7 +109,7 @@ def chosen_images(most: int, context: Context) -> Images:
     # In random order: the last ones judge the scan, and folders come sorted by class.
     chosen = context.rng(5).permutation(n)[:most]
     if context.synthetic:
-        return Mosaics(context.calibration, chosen, MOSAICS, context.seed, MOSAICS // 5)
+        return Mosaics(context.calibration, chosen, MOSAICS, context.seed)
     return Images(context.calibration, chosen)
 
 

@@ -17,7 +17,7 @@ from core.engine.reconstruction.mosaics import mosaic
 Array = np.ndarray[Any, Any]
 BATCH = 25
 _SMALLEST_VIEW = 0.4
-_SMALLEST_SIDE = 64  # of an image whose parts are still worth looking at
+_SMALLEST_SIDE = 64
 
 
 class Images:
@@ -37,11 +37,6 @@ class Images:
 
     def __len__(self) -> int:
         return len(self.chosen)
-
-    @property
-    def large(self) -> bool:
-        """Whether a part of an image is still worth looking at: its sides have at least 64 pixels."""
-        return bool(min(self._source.shape[1:3]) >= _SMALLEST_SIDE)
 
     def batches(self, every: int = 1) -> Iterator[Array]:
         """Yield float32 [b, h, w, c], of each ``every`` batches the first; the same every time."""
@@ -70,14 +65,15 @@ class Views(Images):
     source, chosen
         See :class:`Images`.
     count
-        Pictures in all. Images that are not large stay alone.
+        Pictures in all. Images with sides below 64 pixels have no parts worth looking at: they stay alone.
     seed
         Of the views.
     """
 
     def __init__(self, source: Array, chosen: Array, count: int, seed: int) -> None:
         super().__init__(source, chosen)
-        self._count = max(count, len(chosen)) if self.large else len(chosen)
+        small = min(source.shape[1:3]) < _SMALLEST_SIDE
+        self._count = len(chosen) if small else max(count, len(chosen))
         self._seed = seed
 
     def __len__(self) -> int:
@@ -108,22 +104,20 @@ def views(images: Array, generator: np.random.Generator) -> Array:
 
 
 class Mosaics(Images):
-    """Some of the images as they are, then mosaics of all of them up to ``count`` pictures.
+    """A share of the images as they are, then mosaics of all of them up to ``count`` pictures.
 
     Parameters
     ----------
     source, chosen
         See :class:`Images`; only the chosen ones are used.
     count
-        Pictures in all, if there are not more images as they are.
+        Pictures in all, of which at most a fifth are images as they are.
     seed
         Of the mosaics.
-    plain
-        How many images are taken as they are, at most.
     """
 
-    def __init__(self, source: Array, chosen: Array, count: int, seed: int, plain: int) -> None:
-        super().__init__(source, chosen[:: max(1, -(-len(chosen) // plain))])
+    def __init__(self, source: Array, chosen: Array, count: int, seed: int) -> None:
+        super().__init__(source, chosen[:: max(1, -(-5 * len(chosen) // count))])
         self._all = chosen
         self._count = max(count, len(self.chosen))
         self._seed = seed

@@ -356,14 +356,15 @@ def test_counts_are_rounded_to_the_exact_total():
 
 def test_mosaics_are_many_the_same_every_time_and_in_range():
     few = images(20)
-    made = Mosaics(few, np.arange(20), 60, 3, plain=12)
+    made = Mosaics(few, np.arange(20), 60, seed=3)
     one, two = (np.concatenate(list(made.batches())) for _ in range(2))
     assert one.shape == (len(made), 8, 8, 1) == (60, 8, 8, 1)
     np.testing.assert_array_equal(one, two)
+    np.testing.assert_array_equal(np.concatenate(list(made.batches(every=2))), np.concatenate([one[:25], one[50:]]))
     assert one.min() >= few.min()
     assert one.max() <= few.max()
     assert len(np.unique(one.reshape(60, -1), axis=0)) == 60
-    assert not np.array_equal(one, np.concatenate(list(Mosaics(few, np.arange(20), 60, 4, plain=12).batches())))
+    assert not np.array_equal(one, np.concatenate(list(Mosaics(few, np.arange(20), 60, seed=4).batches())))
     assert made.digest() != Images(few, np.arange(20)).digest()
 
 
