@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from playwright.sync_api import Browser, Page, expect
+from collections.abc import Callable
 
-from tests.browser.conftest import Server
+from playwright.sync_api import BrowserContext, Page, expect
+
 from tests.browser.test_accounts_journey import sign_up
-from tests.browser.test_lab_journey import WAIT, drag, lab
+from tests.browser.test_lab_journey import WAIT, drag, lab, visit
 from tests.prepared import models
 
-__all__ = ["lab", "models"]
+__all__ = ["lab", "models", "visit"]
 
 
 def sparsity(page: Page, value: str) -> None:
@@ -17,10 +18,8 @@ def sparsity(page: Page, value: str) -> None:
     expect(page.get_by_test_id("stSlider").first.get_by_role("slider")).to_have_value(value, timeout=WAIT)
 
 
-def test_an_edited_recipe_survives_reload_back_and_being_sent(browser: Browser, lab: Server) -> None:
-    context = browser.new_context(base_url=lab.url, locale="en-GB", viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(WAIT)
-    page = context.new_page()
+def test_an_edited_recipe_survives_reload_back_and_being_sent(visit: Callable[[], BrowserContext]) -> None:
+    page = visit().new_page()
     sign_up(page, "heron")
     page.goto("/lab")
     page.wait_for_url("**/lab?model=digits&data=digits")
@@ -46,14 +45,10 @@ def test_an_edited_recipe_survives_reload_back_and_being_sent(browser: Browser, 
     page.go_back()
     page.wait_for_url("**/experiments")
 
-    other = browser.new_context(base_url=lab.url, locale="en-GB", viewport={"width": 1280, "height": 900})
-    other.set_default_timeout(WAIT)
-    friend = other.new_page()
+    friend = visit().new_page()
     sign_up(friend, "finch")
     friend.goto(edited)
     sparsity(friend, "0.8")
     friend.goto("/lab?recipe=abc")
     expect(friend.get_by_text("The recipe in the address is damaged.")).to_be_visible(timeout=WAIT)
     sparsity(friend, usual)
-    other.close()
-    context.close()

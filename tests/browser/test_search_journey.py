@@ -6,17 +6,17 @@ With ``SECATEUR_SCREENSHOTS`` set to a folder the steps leave pictures there.
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
-from tests.browser.conftest import Server
 from tests.browser.test_accounts_journey import sign_up
-from tests.browser.test_lab_journey import lab
+from tests.browser.test_lab_journey import lab, visit
 from tests.prepared import models
 
-__all__ = ["lab", "models"]
+__all__ = ["lab", "models", "visit"]
 pytestmark = pytest.mark.browser
 WAIT = 60_000
 
@@ -27,10 +27,9 @@ def picture(page: Page, name: str) -> None:
         page.screenshot(path=str(Path(folder) / f"search-{name}.png"), full_page=True)
 
 
-def test_a_search_survives_a_reload_and_stops(browser: Browser, lab: Server) -> None:
-    context = browser.new_context(base_url=lab.url, locale="en-GB", viewport={"width": 1280, "height": 900})
-    context.set_default_timeout(WAIT)
-    page = context.new_page()
+def test_a_search_survives_a_reload_and_stops(visit: Callable[[], BrowserContext]) -> None:
+    page = visit().new_page()
+    page.set_default_timeout(WAIT)
     sign_up(page, "heron")
     page.goto("/study?model=digits&data=digits")
     expect(page.get_by_text("You have not searched yet")).to_be_visible(timeout=WAIT)
@@ -47,4 +46,3 @@ def test_a_search_survives_a_reload_and_stops(browser: Browser, lab: Server) -> 
     page.get_by_text("Stop and keep what was found").click()
     expect(page.get_by_text("Go on searching")).to_be_visible(timeout=WAIT)
     picture(page, "stopped")
-    context.close()
